@@ -77,7 +77,7 @@ export interface HubOptions {
   /**
    * Redis that connects the hubs of a cluster: `redis://user:password@host:6379`, `rediss://…` for TLS, or
    * `redis+sentinel://host1:26379,host2:26379/primary`. Hubs with the same Redis and prefix act as one: a message published to one
-   * reaches subscribers of all. Streams are kept in that Redis; a hub of a cluster has no queues yet. Needs the package `ioredis`.
+   * reaches subscribers of all. Streams and queues are kept in that Redis. Needs the package `ioredis`.
    * `'off'` is a single hub.
    */
   readonly cluster?: string | undefined

@@ -93,6 +93,8 @@ export const HUB_ERRORS = {
   data_damaged: refusal('The data cannot be read; nothing was changed. Restore a backup, or choose another directory.'),
   data_unusable: refusal('The data directory cannot be used. Check its path, owner, permissions and disk.'),
   cluster_unreachable: passing('Redis cannot be reached. Check the address of the cluster, and that Redis runs.'),
-  cluster_live_only: refusal('Hubs of a cluster have no queues yet. Use a hub without `cluster` for them.'),
+  cluster_live_only: refusal(
+    'This Redis can lose messages that were acknowledged. Set appendonly yes and appendfsync always in it.',
+  ),
   port_in_use: refusal('The hub cannot listen on this address. Stop what uses it, or choose another port.'),
 } as const

@@ -283,8 +283,8 @@ export const ERROR_GUIDE: Record<ErrorCode, readonly [cause: string, fix: string
     'Check the address, the network and the certificate, and that Redis runs. Start the hub again.',
   ],
   cluster_live_only: [
-    'A queue was declared on a hub of a cluster, which has none yet; or a stream, in a cluster whose Redis can lose what it has acknowledged. The message says which.',
-    'Run a hub without `cluster` for queues. For streams set `appendonly yes` and `appendfsync always` in Redis, or accept the loss with `clusterDurability: relaxed`.',
+    'A stream or queue was declared in a cluster whose Redis can lose what it has acknowledged. The message says why.',
+    'Set `appendonly yes` and `appendfsync always` in Redis, or accept the loss with `clusterDurability: relaxed`.',
   ],
   port_in_use: [
     'Another program listens on the address, or the hub may not use it.',

@@ -44,7 +44,10 @@ const FLAGS: Record<Exclude<keyof HubOptions, OfTheirOwn>, readonly [group: stri
   clusterPasswordFile: [CLUSTER, 'file with the password of Redis'],
   clusterCaFile: [CLUSTER, 'file with the CA certificates that verify Redis'],
   clusterPrefix: [CLUSTER, 'prefix of all keys and channels in Redis'],
-  clusterDurability: [CLUSTER, 'strict: streams need a Redis that keeps what it acknowledges; relaxed: they do not'],
+  clusterDurability: [
+    CLUSTER,
+    'strict: streams and queues need a Redis that keeps what it acknowledges; relaxed: they do not',
+  ],
   clusterReplicas: [CLUSTER, 'replicas that must have a message before it is acknowledged'],
   nodeName: [CLUSTER, 'name of this hub in the cluster'],
   pingInterval: [CONNECTIONS, 'interval of pings; a connection that is silent for two of them is closed'],

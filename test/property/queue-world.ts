@@ -100,7 +100,7 @@ export class World {
       case 'purge': {
         const count = model.waiting.length
         // Nothing to be stored is nothing that can fail.
-        if (fails && count > 0)
+        if (fails && (count > 0 || this.underTest.failsFirst))
           return expect(this.broker.purgeQueue('q')).rejects.toMatchObject({ code: 'storage_failed' })
         model.waiting = []
         expect(await this.broker.purgeQueue('q')).toBe(count)
@@ -109,7 +109,9 @@ export class World {
       case 'reopen':
         return this.reopen()
       case 'unpark': {
-        const code = model.parked.has(step.key) ? (fails ? 'storage_failed' : undefined) : 'no_parked_group'
+        const failed = fails ? 'storage_failed' : undefined
+        const missing = model.parked.has(step.key) ? undefined : 'no_parked_group'
+        const code = this.underTest.failsFirst ? (failed ?? missing) : (missing ?? failed)
         if (code === undefined) model.parked.delete(step.key)
         expect(await outcomeOf(this.broker.unpark('q', step.key))).toBe(code ?? 'done')
         return
@@ -171,7 +173,7 @@ export class World {
       Object.assign(before, { waiting: [...this.model.waiting], leases: [...this.model.leases] })
       for (const [, card] of drafts) before.publish(card, this.now)
       for (const [, { n }] of drafts) {
-        this.model.outcome.set(n, before.outcome.get(n) === 'kept' ? 'storage_failed' : 'queue_limit')
+        this.model.outcome.set(n, this.failedAs(before.outcome.get(n) === 'kept', 'queue_limit'))
       }
     } else {
       for (const [, card] of drafts) this.model.publish(card, this.now)
@@ -188,7 +190,7 @@ export class World {
     const inFlight = model.leases.map(({ card }) => card)
     const makes = ['drop-oldest', 'dead-letter'].includes(this.options.overflow)
     const possible = !waits && (model.fits(cards) || (makes && model.fits(cards, inFlight)))
-    const code = possible ? (fails ? 'storage_failed' : 'done') : 'queue_limit'
+    const code = fails ? this.failedAs(possible, 'queue_limit') : possible ? 'done' : 'queue_limit'
     const ended = await this.settle(
       lease.delivery,
       this.seqOf(lease.card.n, 0),
@@ -237,7 +239,7 @@ export class World {
     if (n === undefined || seq === undefined) return
     const { model } = this
     const card = model.waiting.find((each) => each.n === n)
-    const code = card ? (fails ? 'storage_failed' : 'done') : 'lease_lost'
+    const code = fails ? this.failedAs(card !== undefined, 'lease_lost') : card ? 'done' : 'lease_lost'
     expect(await this.settle(undefined, seq, { kind: 'ack' }, [])).toBe(code)
     if (!card) return
     model.lease(card, 0)
@@ -257,7 +259,8 @@ export class World {
       const letters = model.letters.filter((letter) => asked.includes(letter))
       const cards = letters.map(({ card }) => ({ ...card, ...ANEW, publishedAt: now }))
       const fits = model.fits(cards)
-      const code = fits ? (fails && cards.length > 0 ? 'storage_failed' : 'done') : 'queue_limit'
+      const isStored = cards.length > 0 || this.underTest.failsFirst
+      const code = fails && isStored ? this.failedAs(fits, 'queue_limit') : fits ? 'done' : 'queue_limit'
       expect(await outcomeOf(ask)).toBe(code)
       if (code !== 'done') continue
       model.letters = model.letters.slice(letters.length)
@@ -279,11 +282,16 @@ export class World {
 
   /** Lets time have its effect, and waits until nothing is in progress. */
   private async settled(): Promise<void> {
-    // Of those that wait for room each may have expired: it comes in, in a round of its own, and goes.
-    for (let rounds = 10 + this.model.held.length; rounds > 0; rounds--) {
+    // Of those that wait for room each may have expired: it comes in, in a few rounds of its own, and goes.
+    for (let rounds = 10 + 4 * this.model.held.length; rounds > 0; rounds--) {
       this.underTest.passTime()
       await this.broker.purgeDeadLetters('q', [])
     }
+  }
+
+  /** What becomes of something that cannot be stored, and that would be refused otherwise if it is not `possible`. */
+  private failedAs(possible: boolean, refusal: string): string {
+    return possible || this.underTest.failsFirst ? 'storage_failed' : refusal
   }
 
   private settle(id: number | undefined, seq: number, ending: Ending, drafts: readonly Draft[]): Promise<string> {

@@ -28,6 +28,8 @@ export interface BrokerUnderTest {
   idle(): Promise<void>
   /** The next queue that is reported to have something to lease. */
   nextReady(): Promise<string>
+  /** Whether one that cannot store refuses everything for that, and not first for what is wrong with it. */
+  readonly failsFirst: boolean
   /** From now on nothing can be stored, for this reason; or again can. */
   failWith(error: Error | undefined): void
   /** The next commit is stored and can be read, and is not done until it is released. */

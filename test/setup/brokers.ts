@@ -4,7 +4,7 @@ import { composedBytes } from '../../server/broker/compose.ts'
 import { splitRecord } from '../../server/broker/rules/record.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { StreamOptions } from '../../shared/streams.ts'
-import { BROKERS, type BrokerKind, brokerSuite, runsOn } from './broker-kinds.ts'
+import { BROKERS, type BrokerKind, brokerSuite } from './broker-kinds.ts'
 import type { BrokerMaker, BrokerSettings, BrokerUnderTest } from './broker-under-test.ts'
 import { bareDraft } from './drafts.ts'
 import { inMemory, onLmdb } from './embedded.ts'
@@ -34,7 +34,6 @@ const SLOW_SHARE = 0.1
 /** Runs a suite on every broker. */
 export function onEveryBroker(name: string, suite: (brokers: BrokerFactory) => void): void {
   for (const broker of BROKERS) {
-    if (!runsOn(broker, name)) continue
     describe(brokerSuite(broker, name), () => {
       afterAll(endRedis)
       suite(factory(MAKERS[broker]))

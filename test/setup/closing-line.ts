@@ -1,5 +1,5 @@
 import type { Reporter, SerializedError, TestModule, Vitest } from 'vitest/node'
-import { BROKERS, brokerSuite, runsOn } from './broker-kinds.ts'
+import { BROKERS, brokerSuite } from './broker-kinds.ts'
 import { type Compared, comparedSuites } from './compared-suites.ts'
 import { ENGINES, suiteOn } from './engines.ts'
 import { countOf, type Outcome, outcomeOf, readOutcome, unsteady, writeOutcome } from './outcome.ts'
@@ -22,7 +22,7 @@ export default class ClosingLine implements Reporter {
       const good = modules.filter((module) => module.ok())
       process.stdout.write('\n')
       const engines = report('engine', comparedSuites(good, ENGINES, suiteOn))
-      const brokers = report('broker', comparedSuites(good, BROKERS, brokerSuite, runsOn))
+      const brokers = report('broker', comparedSuites(good, BROKERS, brokerSuite))
       differ = engines || brokers
     }
     if (differ) process.exitCode = 1

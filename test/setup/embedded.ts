@@ -37,6 +37,7 @@ export const onLmdb: BrokerMaker = {
 
 class UnderTest implements BrokerUnderTest {
   readonly clock = { now: 1_000_000 }
+  readonly failsFirst = false
   private readonly openStore: () => Promise<Store>
   private readonly remove: () => Promise<void>
   private readonly settings: BrokerSettings

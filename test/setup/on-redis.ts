@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { pino } from 'pino'
+import { expect } from 'vitest'
 import { Keys } from '../../server/broker/redis/keys.ts'
 import { type Argument, BrokerLink } from '../../server/broker/redis/link.ts'
 import { TURN } from '../../server/broker/redis/lua/turn.ts'
@@ -8,6 +9,7 @@ import { RedisBroker } from '../../server/broker/redis/redis-broker.ts'
 import { redisAddress } from '../../server/bus/redis/redis-address.ts'
 import { realClock } from '../../shared/clock.ts'
 import type { BrokerMaker, BrokerSettings, BrokerUnderTest, HeldCommit } from './broker-under-test.ts'
+import { eventsWith } from './drafts.ts'
 import { RedisServer } from './redis-server.ts'
 
 let shared: Promise<RedisServer> | undefined
@@ -32,6 +34,7 @@ export async function endRedis(): Promise<void> {
 
 class UnderTest implements BrokerUnderTest {
   readonly clock = { now: 1_000_000 }
+  readonly failsFirst = true
   broker!: RedisBroker
   private link!: FragileLink
   private readonly url: string
@@ -68,7 +71,9 @@ class UnderTest implements BrokerUnderTest {
   }
 
   nextReady(): Promise<string> {
-    return new Promise(() => {})
+    return new Promise((resolve) => {
+      void this.broker.open(eventsWith({ ready: resolve }))
+    })
   }
 
   readonly failWith = (error: Error | undefined) => {
@@ -85,6 +90,9 @@ class UnderTest implements BrokerUnderTest {
     try {
       let sum = await redis.hlen(`{${this.prefix}}:streams`)
       for (const key of await redis.keys(`{${this.prefix}}:s:*:[btvc]`)) sum += await redis.hlen(key)
+      for (const record of await redis.hvals(`{${this.prefix}}:queues`)) {
+        sum += await recordsOf(redis, `{${this.prefix}}:q:${JSON.parse(record).n}`)
+      }
       return sum
     } finally {
       redis.disconnect()
@@ -101,8 +109,27 @@ class UnderTest implements BrokerUnderTest {
   }
 }
 
+/** A queue, its messages and what has failed of them, its dead letters and parked groups; and whatever does not belong to any of these. */
+async function recordsOf(redis: Redis, queue: string): Promise<number> {
+  const hash = (table: string) => redis.hlen(`${queue}:${table}`)
+  const sorted = (table: string) => redis.zcard(`${queue}:${table}`)
+  const [messages, bodies, failures, groups] = await Promise.all([hash('h'), hash('m'), hash('f'), hash('g')])
+  const [waiting, ready, delayed, expiring] = await Promise.all([sorted('o'), sorted('r'), sorted('d'), sorted('x')])
+  const [members, parked, letters] = await Promise.all([sorted('gz'), sorted('p'), redis.xlen(`${queue}:dl`)])
+  let leased = 0
+  for (const key of await redis.keys(`${queue}:l:*`)) leased += await redis.scard(key)
+  expect(waiting + leased).toBe(messages)
+  expect(bodies).toBe(messages)
+  expect(Math.max(failures, ready + delayed, expiring, members)).toBeLessThanOrEqual(messages)
+  expect(groups).toBeLessThanOrEqual(members + parked)
+  return 1 + messages + failures + parked + letters
+}
+
 /** Ops that change something that is kept. */
-const KEEPING = new Set<unknown>(['declareStream', 'deleteStream', 'trim', 'setCursor', 'deleteCursor'])
+const KEEPING = new Set<unknown>([
+  ...['declareStream', 'deleteStream', 'trim', 'setCursor', 'deleteCursor'],
+  ...['declareQueue', 'deleteQueue', 'qack', 'qend', 'qpurge', 'qunpark', 'qletters', 'qredrive'],
+])
 
 /** A link on which nothing can be stored, or whose next answer can be held. */
 class FragileLink extends BrokerLink {

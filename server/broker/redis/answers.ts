@@ -1,4 +1,5 @@
 import type { Buffer } from 'node:buffer'
+import type { Figures } from './queue-mirror.ts'
 
 // What the scripts answer, and what they tell other nodes. A list that is empty may come as an object.
 
@@ -6,10 +7,14 @@ import type { Buffer } from 'node:buffer'
 export type StreamNumbers = readonly number[]
 
 /** A declaration: what, its name and number, its options as JSON, the base of its epoch. Or a deletion, with a name and number. */
-export type Declared = readonly ['stream', string, number, string, string] | readonly ['-stream', string, number]
+export type Declared =
+  | readonly ['stream', string, number, string, string]
+  | readonly ['-stream', string, number]
+  | readonly ['queue', string, number, string, string]
+  | readonly ['-queue', string, number]
 
-/** How many messages, and the offset of the first of them in each stream that captured them. */
-export type Stretch = readonly [number, Readonly<Record<string, number>>]
+/** How many messages, the offset of the first of them in each stream that captured them, and whether (1) queues have them. */
+export type Stretch = readonly [number, Readonly<Record<string, number>>, number]
 
 /** What a commit has changed. */
 export interface CommitEvent {
@@ -31,13 +36,29 @@ export interface OpResult {
   readonly o?: string
   /** Of drafts that are known: which, and their places, by the numbers of streams. */
   readonly k?: readonly (readonly [number, readonly (readonly [number, number])[]])[]
+  /** Acks whose leases are not held any more: the places among those of the op. */
+  readonly l?: readonly number[]
+  /** What has no room: the place of a draft, or of an ack; what becomes of it; the number of the queue. */
+  readonly w?: readonly (readonly [number, number, 'none' | 'wait' | 'later', number])[]
 }
 
 export interface TurnAnswer {
   readonly e?: CommitEvent
   readonly r: readonly OpResult[]
+  /** The figures of all queues that the turn has touched. */
+  readonly q?: readonly Figures[]
   /** The latest commit. */
   readonly c: number
+}
+
+/** Figures; when the oldest that waits was published, since when the oldest is ready, or false; keys of parked groups. */
+export type QueueLook = readonly [Figures, number | false, number | false, readonly string[] | object]
+
+/** A node is called: it stood in line for work, or for room. */
+export interface Call {
+  readonly w: 'ready' | 'room'
+  /** The number of the queue. */
+  readonly q: number
 }
 
 export interface SpaceState {
@@ -48,6 +69,8 @@ export interface SpaceState {
   readonly n: number
   /** Name, number, options as JSON, epoch base, numbers. */
   readonly s: readonly (readonly [string, number, string, string, StreamNumbers])[]
+  /** Name, number, options as JSON. */
+  readonly q: readonly (readonly [string, number, string])[]
 }
 
 /** A list that Lua may have taken for an object. */
@@ -55,8 +78,8 @@ export function listOf<Value>(list: readonly Value[] | object | undefined): read
   return Array.isArray(list) ? list : []
 }
 
-/** An event with the records of its messages. */
-export function splitEvent(bytes: Buffer): { readonly event: CommitEvent; readonly records: Buffer } {
+/** An event with the records of its messages, or a call. */
+export function splitEvent(bytes: Buffer): { readonly event: CommitEvent | Call; readonly records: Buffer } {
   const end = 4 + bytes.readUInt32BE(0)
-  return { event: JSON.parse(bytes.toString('utf8', 4, end)) as CommitEvent, records: bytes.subarray(end) }
+  return { event: JSON.parse(bytes.toString('utf8', 4, end)) as CommitEvent | Call, records: bytes.subarray(end) }
 }

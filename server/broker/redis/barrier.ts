@@ -19,6 +19,7 @@ export class Barrier {
   private readonly isSafe: (commit: number) => void
   private readonly isOverdue: () => void
   private wanted = 0
+  private passing: (() => void)[] = []
   private isWaiting = false
   private isClosed = false
 
@@ -37,6 +38,13 @@ export class Barrier {
     if (!this.isWaiting) void this.wait(node)
   }
 
+  /** What was answered before the call is safe: what changes no log, such as leases. */
+  passed(node: string, then: () => void): void {
+    if (this.replicas === 0) return then()
+    this.passing.push(then)
+    if (!this.isWaiting) void this.wait(node)
+  }
+
   close(): void {
     this.isClosed = true
   }
@@ -45,20 +53,26 @@ export class Barrier {
     this.isWaiting = true
     let safe = 0
     let since = performance.now()
-    while (safe < this.wanted && !this.isClosed) {
+    while ((safe < this.wanted || this.passing.length > 0) && !this.isClosed) {
       // What was heard before it is sent is covered by it.
       const covered = this.wanted
+      const passing = this.passing
+      this.passing = []
       try {
         await this.link.standsWithin(WAIT_MS)
         const count = await this.link.waitForReplicas(this.link.keys.waited(node), this.replicas, WAIT_MS)
-        if (count < this.replicas) this.shortfalls++
-        else {
+        if (count < this.replicas) {
+          this.shortfalls++
+          this.passing.unshift(...passing)
+        } else {
           safe = covered
           since = performance.now()
           this.isSafe(covered)
+          for (const then of passing) then()
         }
       } catch {
         // The link is gone: again on the next one.
+        this.passing.unshift(...passing)
         await setTimeout(RETRY_MS)
       }
       if (performance.now() - since > PATIENCE_MS) this.isOverdue()

@@ -1,9 +1,11 @@
 import type { Buffer } from 'node:buffer'
+import type { QueueOptions } from '../../../shared/queues.ts'
 import type { StreamOptions } from '../../../shared/streams.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { BrokerEvents, CommittedMessage, MessageParts } from '../broker.ts'
 import { compose } from '../compose.ts'
 import { type CommitEvent, type Declared, listOf, type SpaceState } from './answers.ts'
+import { QueueMirror } from './queue-mirror.ts'
 import { decodeRecord } from './record.ts'
 import { StreamMirror } from './stream-mirror.ts'
 
@@ -41,10 +43,14 @@ interface After {
 export class CommitLog {
   events = UNHEARD
   readonly streams = new Map<string, StreamMirror>()
+  readonly queues = new Map<string, QueueMirror>()
+  /** Told of a queue that was declared, with other options than before, or deleted: then which it was. */
+  queueChanged: (name: string, deleted: QueueMirror | undefined) => void = () => {}
   /** The last commit that is applied. */
   applied = 0
   generation = 0
   private readonly byNumber = new Map<number, StreamMirror>()
+  private readonly queuesByNumber = new Map<number, QueueMirror>()
   private readonly unexpected: UnexpectedErrors
   private readonly resync: () => void
   private readonly pending = new Map<number, PendingCommit>()
@@ -116,6 +122,7 @@ export class CommitLog {
     this.isOpen = true
     this.isPaused = false
     this.generation = state.g
+    this.jumpQueues(state, isRenewed)
     this.applied = state.c
     this.safe = Math.max(this.safe, state.c)
     // Feeds read what they missed from the log: not from what is reported now.
@@ -177,6 +184,7 @@ export class CommitLog {
   /** Reports everything that there is to those who begin to listen. */
   reportAll(): void {
     for (const mirror of this.streams.values()) this.report((events) => events.streamDeclared(mirror))
+    for (const { options } of this.queues.values()) this.report((events) => events.queueDeclared(options))
   }
 
   close(): void {
@@ -185,6 +193,44 @@ export class CommitLog {
 
   streamOf(number: number): StreamMirror | undefined {
     return this.byNumber.get(number)
+  }
+
+  queueOf(number: number): QueueMirror | undefined {
+    return this.queuesByNumber.get(number)
+  }
+
+  private jumpQueues({ q }: SpaceState, isRenewed: boolean): void {
+    const all = [...listOf(q)].sort((a, b) => a[1] - b[1])
+    const numbers = new Map(all.map(([name, number]) => [name, number]))
+    for (const [name, mirror] of this.queues) {
+      const number = numbers.get(name)
+      if (isRenewed && number !== undefined) this.queuesByNumber.delete(mirror.number)
+      else if (number !== mirror.number) this.forgetQueue(name, mirror)
+    }
+    for (const [name, number, options] of all) {
+      const known = this.queuesByNumber.get(number)
+      if (!known || JSON.stringify(known.options) !== options) this.declareQueue(name, number, options, false)
+    }
+  }
+
+  private declareQueue(name: string, number: number, json: string, isNew: boolean): void {
+    const options = JSON.parse(json) as QueueOptions
+    const known = this.queuesByNumber.get(number)
+    if (known) known.options = options
+    else {
+      const mirror = new QueueMirror(number, options, isNew)
+      this.queuesByNumber.set(number, mirror)
+      this.queues.set(name, mirror)
+    }
+    this.report((events) => events.queueDeclared(options))
+    this.unexpected.run('broker', () => this.queueChanged(name, undefined))
+  }
+
+  private forgetQueue(name: string, mirror: QueueMirror): void {
+    this.queuesByNumber.delete(mirror.number)
+    if (this.queues.get(name) === mirror) this.queues.delete(name)
+    this.report((events) => events.queueDeleted(name))
+    this.unexpected.run('broker', () => this.queueChanged(name, mirror))
   }
 
   private take(commit: PendingCommit): void {
@@ -232,6 +278,15 @@ export class CommitLog {
   }
 
   private takeDeclared(declared: Declared): (events: BrokerEvents) => void {
+    if (declared[0] === '-queue') {
+      const [, name, number] = declared
+      const mirror = this.queuesByNumber.get(number)
+      return () => mirror && this.forgetQueue(name, mirror)
+    }
+    if (declared[0] === 'queue') {
+      const [, name, number, options] = declared
+      return () => this.declareQueue(name, number, options, true)
+    }
     if (declared[0] === '-stream') {
       const [, name, number] = declared
       const mirror = this.byNumber.get(number)
@@ -296,11 +351,11 @@ function messagesIn(event: CommitEvent, records: Buffer): CommittedMessage[] {
 /** Messages with the places that a commit gave them. */
 export function placed(event: CommitEvent, parts: readonly MessageParts[]): CommittedMessage[] {
   const messages: CommittedMessage[] = []
-  for (const [count, bases] of listOf(event.m)) {
+  for (const [count, bases, isQueued] of listOf(event.m)) {
     const names = Object.keys(bases)
     for (let n = 0; n < count; n++) {
       const each = parts[messages.length] as MessageParts
-      messages.push(place(each, names, bases, n, event.t))
+      messages.push(place(each, names, bases, n, isQueued === 1, event.t))
     }
   }
   return messages
@@ -311,9 +366,10 @@ function place(
   names: readonly string[],
   bases: Readonly<Record<string, number>>,
   n: number,
+  isQueued: boolean,
   publishedAt: number,
 ): CommittedMessage {
-  if (names.length === 0) return { parts, placement: undefined, wire: compose(parts, undefined) }
+  if (names.length === 0 && !isQueued) return { parts, placement: undefined, wire: compose(parts, undefined) }
   const offsets: Record<string, number> = Object.create(null)
   for (const name of names) offsets[name] = (bases[name] as number) + n
   const placement = { publishedAt, offsets, scope: undefined }

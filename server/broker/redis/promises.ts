@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { BrokerLink } from './link.ts'
 
@@ -48,6 +49,45 @@ function configOf(found: unknown): Map<string, string> {
 }
 
 /** Both ways out of a Redis that may lose what it has acknowledged. */
-export function notKept(fault: string): string {
+function notKept(fault: string): string {
   return `This Redis can lose messages that were acknowledged: ${fault}. Set appendonly yes and appendfsync always, or accept the loss with clusterDurability: 'relaxed'.`
+}
+
+/** What this Redis promises, asked again on each link. */
+export class PromiseCheck {
+  private readonly link: BrokerLink
+  private readonly durability: 'strict' | 'relaxed'
+  private readonly log: Logger
+  /** Why Redis may lose what it has acknowledged. */
+  private fault: string | undefined = undefined
+
+  constructor(link: BrokerLink, durability: 'strict' | 'relaxed', log: Logger) {
+    this.link = link
+    this.durability = durability
+    this.log = log
+  }
+
+  get isKept(): boolean {
+    return this.fault === undefined
+  }
+
+  /** Throws `bad_config` if something is kept there that may be lost, and nobody has accepted that. */
+  async check(keeps: () => Promise<boolean>): Promise<void> {
+    const { fault } = await promiseOf(this.link)
+    const isNews = fault !== this.fault
+    this.fault = fault
+    if (fault === undefined || !isNews) return
+    if (this.durability === 'relaxed') {
+      this.log.warn({ fault }, 'this Redis can lose messages that were acknowledged')
+      return
+    }
+    if (await keeps()) throw new FanfareError('bad_config', notKept(fault))
+    this.log.info({ fault }, 'this cluster has no streams and queues: its Redis can lose what it has acknowledged')
+  }
+
+  /** Throws `cluster_live_only` if nothing may be kept in this Redis. */
+  mayKeep(): void {
+    if (this.fault === undefined || this.durability !== 'strict') return
+    throw new FanfareError('cluster_live_only', notKept(this.fault))
+  }
 }

@@ -1,8 +1,12 @@
 import { Buffer } from 'node:buffer'
-import type { Draft } from '../broker.ts'
+import type { FanfareError } from '../../../shared/errors.ts'
+import type { Draft, Route, Settlement } from '../broker.ts'
 import { Identities } from '../rules/identity.ts'
 import { valueName } from '../rules/last-value.ts'
+import type { CommitLog } from './commit-log.ts'
 import type { Argument } from './link.ts'
+import type { QueueMirror } from './queue-mirror.ts'
+import { attributesOf, bytesInQueue } from './queue-record.ts'
 import { encodeRecord } from './record.ts'
 import type { StreamMirror } from './stream-mirror.ts'
 import type { Op } from './writer.ts'
@@ -21,8 +25,25 @@ export interface EncodedDraft {
 /** Consecutive drafts that the same streams capture. */
 interface Segment {
   readonly streams: readonly StreamMirror[]
+  readonly queues: readonly QueueMirror[]
   readonly drafts: EncodedDraft[]
   bytes: number
+}
+
+/** An ack that publishes: its ending, the place of its first draft among those of the op, and how many it has. */
+export interface EncodedAck {
+  readonly fields: readonly Argument[]
+  readonly first: number
+  readonly count: number
+}
+
+/** An ending that publishes as well, for the op `publish`. */
+export interface PublishingAck {
+  readonly settlement: Settlement
+  /** As `q.ending` in `lua/queues.ts` takes it. */
+  readonly fields: readonly Argument[]
+  settled(): void
+  refused(error: FanfareError): void
 }
 
 export interface IdLimits {
@@ -34,9 +55,11 @@ export interface IdLimits {
 export class PublishOps {
   private readonly identities = new Identities()
   private readonly ids: IdLimits
+  private readonly now: () => number
 
-  constructor(ids: IdLimits) {
+  constructor(ids: IdLimits, now: () => number) {
     this.ids = ids
+    this.now = now
   }
 
   encode(draft: Draft): EncodedDraft {
@@ -44,10 +67,15 @@ export class PublishOps {
   }
 
   /** The drafts keep their order. `streams`: those that there are. */
-  op(drafts: readonly EncodedDraft[], generation: number, streams: ReadonlyMap<string, StreamMirror>): Op {
+  op(
+    drafts: readonly EncodedDraft[],
+    acks: readonly EncodedAck[],
+    generation: number,
+    { streams, queues }: Pick<CommitLog, 'streams' | 'queues'>,
+  ): Op {
     const identities: string[] = []
     const places: number[] = []
-    const segments = inSegments(drafts, streams)
+    const segments = inSegments(drafts, streams, queues)
     for (const [index, { drafts: inIt }] of segments.entries()) {
       for (const [at, { identity }] of inIt.entries()) {
         if (identity === undefined) continue
@@ -57,19 +85,75 @@ export class PublishOps {
     }
     const { windowMs, limit } = this.ids
     const head = [generation, windowMs, limit, identities.length, ...identities, ...places, segments.length]
-    return { name: 'publish', args: [...head, ...segments.flatMap(argsOf)] }
+    const ends = acks.flatMap(({ fields, first, count }) => [...fields, first, count])
+    return { name: 'publish', args: [...head, ...segments.flatMap((each) => this.argsOf(each)), acks.length, ...ends] }
+  }
+
+  /** What a draft takes in a queue. */
+  bytesInQueue(draft: Draft, streams: ReadonlyMap<string, StreamMirror>): number {
+    const identity = draft.ownId ? this.identities.of(draft) : undefined
+    return bytesInQueue(draft, identity, offsetsOf(those(draft.route.streams, streams)), this.now())
+  }
+
+  /**
+   * How many, their streams, the newest place of each topic, the names of their values if any stream wants them; their queues, and if there are any, the
+   * attributes of each; and their records.
+   */
+  private argsOf({ streams, queues, drafts }: Segment): Argument[] {
+    const topics = new Map<string, number>()
+    if (streams.length > 0) for (const [at, { draft }] of drafts.entries()) topics.set(draft.topic, at)
+    const wantsValues = streams.some(({ options }) => options.lastValue)
+    const values = wantsValues ? drafts.map(({ draft: { topic, key } }) => valueName(topic, key)) : []
+    const numbers = streams.map(({ number }) => number)
+    const records = Buffer.concat(drafts.map(({ record }) => record))
+    const head = [
+      drafts.length,
+      numbers.length,
+      ...numbers,
+      topics.size,
+      ...[...topics].flat(),
+      values.length,
+      ...values,
+    ]
+    return [...head, ...this.queueArgs(streams, queues, drafts), records]
+  }
+
+  private queueArgs(
+    streams: readonly StreamMirror[],
+    queues: readonly QueueMirror[],
+    drafts: readonly EncodedDraft[],
+  ): Argument[] {
+    if (queues.length === 0) return [0]
+    const offsets = offsetsOf(streams)
+    const attributes = drafts.map(({ draft, record, identity }) =>
+      attributesOf(draft, bytesInQueue(draft, identity, offsets, this.now()), record.length),
+    )
+    return [queues.length, ...queues.map(({ number }) => number), ...attributes]
   }
 }
 
-function inSegments(drafts: readonly EncodedDraft[], all: ReadonlyMap<string, StreamMirror>): Segment[] {
+/** About those that the next message gets. */
+function offsetsOf(streams: readonly StreamMirror[]): Record<string, number> {
+  // By names that others chose: without a prototype.
+  const offsets: Record<string, number> = Object.create(null)
+  for (const { options, next } of streams) offsets[options.name] = next
+  return offsets
+}
+
+function inSegments(
+  drafts: readonly EncodedDraft[],
+  all: ReadonlyMap<string, StreamMirror>,
+  allQueues: ReadonlyMap<string, QueueMirror>,
+): Segment[] {
   const segments: Segment[] = []
-  let route: readonly string[] | undefined
+  let route: Route | undefined
   let segment: Segment | undefined
   for (const encoded of drafts) {
-    const { streams: names } = encoded.draft.route
-    if (!segment || !isSame(names, route) || segment.bytes >= SEGMENT_BYTES) {
-      route = names
-      segment = { streams: names.flatMap((name) => all.get(name) ?? []), drafts: [], bytes: 0 }
+    const { streams, queues } = encoded.draft.route
+    const isSame = areSame(streams, route?.streams) && areSame(queues, route?.queues)
+    if (!segment || !isSame || segment.bytes >= SEGMENT_BYTES) {
+      route = encoded.draft.route
+      segment = { streams: those(streams, all), queues: those(queues, allQueues), drafts: [], bytes: 0 }
       segments.push(segment)
     }
     segment.drafts.push(encoded)
@@ -78,26 +162,10 @@ function inSegments(drafts: readonly EncodedDraft[], all: ReadonlyMap<string, St
   return segments
 }
 
-function isSame(a: readonly string[], b: readonly string[] | undefined): boolean {
-  return a === b || (a.length === b?.length && a.every((name, at) => name === b[at]))
+function those<Mirror>(names: readonly string[], all: ReadonlyMap<string, Mirror>): Mirror[] {
+  return names.flatMap((name) => all.get(name) ?? [])
 }
 
-/** How many, their streams, the newest place of each topic, the names of their values if any stream wants them, and their records. */
-function argsOf({ streams, drafts }: Segment): Argument[] {
-  const topics = new Map<string, number>()
-  if (streams.length > 0) for (const [at, { draft }] of drafts.entries()) topics.set(draft.topic, at)
-  const wantsValues = streams.some(({ options }) => options.lastValue)
-  const values = wantsValues ? drafts.map(({ draft: { topic, key } }) => valueName(topic, key)) : []
-  const numbers = streams.map(({ number }) => number)
-  const records = Buffer.concat(drafts.map(({ record }) => record))
-  return [
-    drafts.length,
-    numbers.length,
-    ...numbers,
-    topics.size,
-    ...[...topics].flat(),
-    values.length,
-    ...values,
-    records,
-  ]
+function areSame(a: readonly string[], b: readonly string[] | undefined): boolean {
+  return a === b || (a.length === b?.length && a.every((name, at) => name === b[at]))
 }

@@ -2,37 +2,41 @@ import type { Buffer } from 'node:buffer'
 import type { Logger } from 'pino'
 import { type Clock, realClock, type Timer } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
-import type { DeadLetter, QueueStatus } from '../../../shared/queues.ts'
+import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
-import { randomId } from '../../id/random-id.ts'
 import type {
   Block,
   Broker,
   BrokerEvents,
   CursorRange,
   Delivery,
+  DeliveryId,
   Draft,
   LetterNumbers,
+  LetterRange,
   QueueState,
   Settlement,
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
-import { alreadyExists, canonical } from '../rules/declarations.ts'
+import { alreadyExists } from '../rules/declarations.ts'
 import { listOf, type SpaceState, splitEvent } from './answers.ts'
 import { Barrier } from './barrier.ts'
 import { CommitLog } from './commit-log.ts'
-import type { Argument, BrokerLink } from './link.ts'
+import { declareStreamOp, missingIn } from './declare-ops.ts'
+import type { BrokerLink } from './link.ts'
 import { STATE } from './lua/reads.ts'
-import { notKept, promiseOf } from './promises.ts'
+import { PromiseCheck } from './promises.ts'
 import { PublishOps } from './publish-op.ts'
+import { RedisQueues } from './redis-queues.ts'
 import { type CursorLimits, StreamCursors } from './stream-cursors.ts'
 import { StreamInfos } from './stream-infos.ts'
 import type { StreamMirror } from './stream-mirror.ts'
 import { StreamReads } from './stream-reads.ts'
 import { type Task, Turns } from './turns.ts'
 import { Upkeep } from './upkeep.ts'
+import { WaitingDrafts } from './waiting-drafts.ts'
 import { type Op, Writer } from './writer.ts'
 
 export interface RedisBrokerOptions {
@@ -47,6 +51,8 @@ export interface RedisBrokerOptions {
   /** No limit by default. */
   readonly cursorsPerStream?: number
   readonly cursorIdleMs?: number
+  /** Bytes of publishes that wait for room in queues; 0, the default, is no limit. */
+  readonly waitingPublishBytes?: number
   /** In tests, the time for Redis, too. By default Redis has its own, and this node that of its machine. */
   readonly clock?: Clock
   /** Where callbacks that throw are reported; its own by default. */
@@ -59,7 +65,7 @@ const BEAT_MS = 1_000
 
 /**
  * A broker whose state is in Redis, for all nodes of a cluster. Each node sends what it changes in numbered turns (`turns.ts`), and hears what the others have
- * committed (`commit-log.ts`). It has streams and no queues yet.
+ * committed (`commit-log.ts`).
  */
 export class RedisBroker implements Broker {
   private readonly link: BrokerLink
@@ -72,11 +78,11 @@ export class RedisBroker implements Broker {
   private readonly upkeep: Upkeep
   private readonly cursorsOf: StreamCursors
   private readonly infos: StreamInfos
+  private readonly waitingDrafts: WaitingDrafts
+  private readonly queuesOf: RedisQueues
   private readonly timer: Timer
-  private readonly options: RedisBrokerOptions
   private connecting: Promise<void> | undefined = undefined
-  /** Why Redis may lose what it has acknowledged. */
-  private fault: string | undefined = undefined
+  private readonly promise: PromiseCheck
   private beatAt = performance.now()
   private isClosed = false
 
@@ -84,7 +90,7 @@ export class RedisBroker implements Broker {
     const { clock = realClock, dedupWindowMs: windowMs, dedupIds: limit } = options
     this.link = link
     this.logger = logger
-    this.options = options
+    this.promise = new PromiseCheck(link, options.durability, logger)
     const time = options.clock ? () => String(clock.now()) : () => ''
     const unexpected = options.unexpected ?? new UnexpectedErrors(logger)
     this.writer = new Writer(link, options.name, options.replicas, time, logger)
@@ -93,7 +99,11 @@ export class RedisBroker implements Broker {
     const isSafe = (commit: number) => this.log.isSafe(commit)
     this.barrier = new Barrier(link, options.replicas, isSafe, () => this.log.giveUp())
     const renew = () => this.renew()
-    this.turns = new Turns(this.writer, new PublishOps({ windowMs, limit }), this.log, renew, unexpected, logger)
+    const ops = new PublishOps({ windowMs, limit }, () => clock.now())
+    const bytesOf = (draft: Draft) => ops.bytesInQueue(draft, this.log.streams)
+    this.waitingDrafts = new WaitingDrafts(this.log, options.waitingPublishBytes ?? 0, bytesOf)
+    this.turns = new Turns(this.writer, ops, this.log, this.waitingDrafts, renew, unexpected, logger)
+    this.turns.onSilent = (answer) => this.barrier.passed(this.writer.node, answer)
     this.turns.onCommit = (commit) => this.barrier.reached(commit, this.writer.node)
     this.reads = new StreamReads(link, time)
     this.upkeep = new Upkeep(this.log, this.turns, this.reads, () => clock.now())
@@ -103,6 +113,9 @@ export class RedisBroker implements Broker {
     }
     this.cursorsOf = new StreamCursors(this.turns, this.reads, link.keys, limits)
     this.infos = new StreamInfos(this.reads, this.cursorsOf)
+    this.queuesOf = new RedisQueues(this.log, this.turns, this.reads, this.waitingDrafts, clock)
+    this.writer.lessee = () => this.queuesOf.lessee
+    this.writer.onFenced = () => this.queuesOf.fenced()
     link.events = {
       up: () => this.linked(),
       down: () => this.log.pause(),
@@ -113,7 +126,7 @@ export class RedisBroker implements Broker {
 
   /** Connects, if it has not. Rejects with `cluster_unreachable` and `bad_config`. */
   connect(): Promise<void> {
-    this.connecting ??= this.link.open()
+    this.connecting ??= this.link.open().then(() => this.queuesOf.lookAtChanged())
     return this.connecting
   }
 
@@ -135,12 +148,12 @@ export class RedisBroker implements Broker {
     this.turns.publish(draft)
   }
 
-  withdraw(): void {
-    // Nothing waits for room where there are no queues.
+  withdraw(owner: object): void {
+    this.turns.withdraw(owner)
   }
 
   get waiting(): WaitingStatus {
-    return { count: 0, bytes: 0, limitBytes: 0 }
+    return this.waitingDrafts.waiting
   }
 
   // Streams
@@ -150,10 +163,8 @@ export class RedisBroker implements Broker {
   }
 
   async declareStream(options: StreamOptions, replace: boolean): Promise<void> {
-    if (this.fault !== undefined && this.options.durability === 'strict') {
-      throw new FanfareError('cluster_live_only', notKept(this.fault))
-    }
-    const result = await this.turns.task(declareOp(options, replace, randomId(8)), { declares: true })
+    this.promise.mayKeep()
+    const result = await this.turns.task(declareStreamOp(options, replace), { declares: true })
     if (result.x === 'EXISTS') {
       throw alreadyExists('stream', JSON.parse(result.o as string) as StreamOptions, options)
     }
@@ -209,70 +220,75 @@ export class RedisBroker implements Broker {
     return this.cursorsOf.delete(this.mirrorOf(stream), name)
   }
 
-  // Queues: not yet
+  // Queues
 
-  async declareQueue(): Promise<never> {
-    throw new FanfareError('cluster_live_only')
+  async declareQueue(options: QueueOptions, replace: boolean): Promise<void> {
+    this.promise.mayKeep()
+    return this.queuesOf.declare(options, replace)
   }
 
-  async deleteQueue(name: string): Promise<never> {
-    throw noQueue(name)
+  deleteQueue(name: string): Promise<void> {
+    return this.queuesOf.delete(name)
   }
 
-  queue(): QueueState | undefined {
-    return undefined
+  queue(name: string): QueueState | undefined {
+    return this.log.queues.get(name)
   }
 
-  readonly queueNames: Iterable<string> = []
-
-  async queues(): Promise<QueueStatus[]> {
-    return []
+  get queueNames(): Iterable<string> {
+    return this.log.queues.keys()
   }
 
-  async lease(): Promise<Delivery[]> {
-    return []
+  queues(names: Iterable<string> = this.queueNames): Promise<QueueStatus[]> {
+    return this.queuesOf.statuses(names)
   }
 
-  async wireOf(): Promise<undefined> {
-    return undefined
+  lease(queue: string, count: number, bytes: number): Promise<Delivery[]> {
+    return this.queuesOf.lease(queue, count, bytes)
+  }
+
+  wireOf(_queue: string, delivery: DeliveryId): Promise<string | Uint8Array | undefined> {
+    return this.queuesOf.wireOf(delivery)
   }
 
   settle(settlement: Settlement): void {
-    settlement.refused(new FanfareError('lease_lost'))
+    this.queuesOf.settle(settlement)
   }
 
-  giveBack(): void {
-    // Nothing is on lease.
+  giveBack(_queue: string, deliveries: readonly DeliveryId[]): void {
+    this.queuesOf.giveBack(deliveries)
   }
 
-  async purgeQueue(name: string): Promise<never> {
-    throw noQueue(name)
+  purgeQueue(name: string): Promise<number> {
+    return this.queuesOf.purge(name)
   }
 
-  async unpark(queue: string): Promise<never> {
-    throw noQueue(queue)
+  unpark(queue: string, key: string): Promise<void> {
+    return this.queuesOf.unpark(queue, key)
   }
 
-  async deadLetters(queue: string): Promise<DeadLetter[]> {
-    throw noQueue(queue)
+  deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
+    return this.queuesOf.deadLetters(queue, filter, from, limit)
   }
 
-  async deadLetterNumbers(queue: string): Promise<LetterNumbers> {
-    throw noQueue(queue)
+  deadLetterNumbers(queue: string, filter: DeadLetterFilter, range: LetterRange): Promise<LetterNumbers> {
+    return this.queuesOf.deadLetterNumbers(queue, filter, range)
   }
 
-  async redrive(queue: string): Promise<never> {
-    throw noQueue(queue)
+  redrive(queue: string, numbers: readonly number[], to: string): Promise<number> {
+    return this.queuesOf.redrive(queue, numbers, to)
   }
 
-  async purgeDeadLetters(queue: string): Promise<never> {
-    throw noQueue(queue)
+  purgeDeadLetters(queue: string, numbers: readonly number[]): Promise<number> {
+    return this.queuesOf.purgeDeadLetters(queue, numbers)
   }
 
   async close(): Promise<void> {
     if (this.isClosed) return
     this.isClosed = true
     clearInterval(this.timer)
+    await this.turns.finished()
+    if (this.link.isUp) await this.queuesOf.close()
     await this.turns.finished()
     this.barrier.close()
     this.log.close()
@@ -288,12 +304,15 @@ export class RedisBroker implements Broker {
       void this.beat().catch(() => {})
     }
     this.upkeep.look()
+    this.queuesOf.tick()
   }
 
   private async beat(): Promise<void> {
     void this.link.check().catch(() => {})
     // A turn finds out why the place is lost, and takes it again.
-    if (!(await this.writer.beat())) await this.turns.task({ name: 'look', args: [0] }, { frees: true })
+    const lapsed = await this.writer.beat()
+    if (!lapsed) await this.turns.task({ name: 'look', args: [0] }, { frees: true })
+    for (const lessee of lapsed ?? []) await this.queuesOf.reap(lessee)
   }
 
   /** Whether nothing is under way. */
@@ -318,26 +337,22 @@ export class RedisBroker implements Broker {
   private async linked(): Promise<void> {
     this.log.pause()
     await this.checkPromise()
-    const { space, lostFrom } = await this.writer.join(this.fault === undefined)
+    const { space, lostFrom } = await this.writer.join(this.promise.isKept)
     if (lostFrom !== undefined) await this.lost(lostFrom)
     if (this.writer.space === '') this.writer.space = space
-    if (space === this.writer.space) return this.resync()
+    if (space === this.writer.space) {
+      this.queuesOf.lookSoon()
+      return this.resync()
+    }
     // Redis has another space now: a turn notices, and declares again.
     void this.turns.task({ name: 'look', args: [0] }, { frees: true }).catch(() => {})
   }
 
   private async checkPromise(): Promise<void> {
-    const { fault } = await promiseOf(this.link)
-    const isNews = fault !== this.fault
-    this.fault = fault
-    if (fault === undefined || !isNews) return
-    if (this.options.durability === 'relaxed') {
-      this.logger.warn({ fault }, 'this Redis can lose messages of streams that were acknowledged')
-      return
-    }
-    const state = await this.readState()
-    if (listOf(state.s).length > 0) throw new FanfareError('bad_config', notKept(fault))
-    this.logger.info({ fault }, 'this cluster has no streams: its Redis can lose what it has acknowledged')
+    await this.promise.check(async () => {
+      const { s, q } = await this.readState()
+      return listOf(s).length + listOf(q).length > 0
+    })
   }
 
   /** Another Redis goes on that has not got everything. What was not safe has been told to nobody; anything else begins a new incarnation. */
@@ -363,36 +378,23 @@ export class RedisBroker implements Broker {
 
   /** Redis has lost everything, or is another one: declares again what was there. The offsets begin again, with new epochs. */
   private async renew(): Promise<void> {
-    this.logger.error('Redis has lost the data of this cluster: its streams are declared again, and are empty')
+    this.logger.error('Redis has lost the data of this cluster: streams and queues are declared again, empty')
     this.log.pause()
     this.writer.renewed((await this.writer.join(true)).space)
-    const there = new Set(listOf((await this.readState()).s).map(([name]) => name))
-    const before = [...this.log.streams.values()].map(({ options }) => options)
-    const ops = before.filter(({ name }) => !there.has(name)).map((options) => declareOp(options, false, randomId(8)))
+    this.queuesOf.renewed()
+    const ops = missingIn(await this.readState(), this.log)
     if (ops.length > 0) await this.writer.turn(ops, true)
     this.log.jump(await this.readState(), true)
   }
 
   private received(bytes: Buffer): void {
     const { event, records } = splitEvent(bytes)
+    if ('w' in event) return this.queuesOf.called(event)
     this.log.heard(event, records)
     this.barrier.reached(event.c, this.writer.node)
   }
 }
 
-function declareOp(options: StreamOptions, replace: boolean, epoch: string): Op {
-  const { name, maxAgeMs, maxBytes, maxMessages, lastValue } = options
-  const limits: Argument[] = [maxAgeMs, maxBytes, maxMessages ?? '', lastValue ? 1 : 0]
-  return {
-    name: 'declareStream',
-    args: [name, canonical(options), JSON.stringify(options), replace ? 1 : 0, epoch, ...limits],
-  }
-}
-
 function noStream(name: string): FanfareError {
   return new FanfareError('no_stream', `There is no stream "${name}". Declare it, or correct its name.`)
-}
-
-function noQueue(name: string): FanfareError {
-  return new FanfareError('no_queue', `There is no queue "${name}". Declare it, or correct its name.`)
 }

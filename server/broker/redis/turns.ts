@@ -1,18 +1,22 @@
-import { Buffer } from 'node:buffer'
 import { setImmediate } from 'node:timers'
 import type { Logger } from 'pino'
 import { sentence } from '../../../shared/error-text.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
-import type { Draft, Kept } from '../broker.ts'
+import type { Draft } from '../broker.ts'
 import { listOf, type OpResult, type TurnAnswer } from './answers.ts'
 import { type CommitLog, placed } from './commit-log.ts'
-import type { EncodedDraft, PublishOps } from './publish-op.ts'
+import type { PublishingAck, PublishOps } from './publish-op.ts'
+import type { Figures } from './queue-mirror.ts'
+import { draftsOf, type Publishing, TurnPublishes } from './turn-publishes.ts'
+import type { WaitingDrafts } from './waiting-drafts.ts'
 import { type Op, SpaceGone, type Writer } from './writer.ts'
 
 /** Maximum of a turn: a script has to end within a few milliseconds. */
 const TURN_DRAFTS = 500
 const TURN_TASKS = 500
+/** Publishes that have waited for room, of one turn. */
+const TURN_WAITED = 100
 const TURN_BYTES = 256 * 1024
 
 /** Something other than messages. */
@@ -22,26 +26,24 @@ export interface Task {
   readonly declares: boolean
   /** It frees something, and runs although there is no room. */
   readonly frees: boolean
+  /** What it counts of a turn's tasks. */
+  readonly weight: number
+  /** How many leases it ends. */
+  readonly settles: number
   done(result: OpResult): void
   failed(error: Error): void
-}
-
-/** A draft of a turn, and what has become of it. */
-interface Slot {
-  readonly encoded: EncodedDraft
-  /** An earlier one of the same turn with the same id. */
-  readonly sameAs: Slot | undefined
-  answer: Kept | FanfareError | undefined
 }
 
 interface TurnWork {
   readonly tasks: readonly Task[]
   /** The tasks that have no answer yet. */
   open: Task[]
-  readonly slots: Slot[]
+  readonly publishes: TurnPublishes
   /** What to do once the commit is applied, in order. */
   readonly answers: (() => void)[]
   commit: number
+  /** It has changed queues, and no log. */
+  isSilent: boolean
 }
 
 /**
@@ -52,21 +54,27 @@ export class Turns {
   private readonly writer: Writer
   private readonly ops: PublishOps
   private readonly log: CommitLog
+  private readonly waiting: WaitingDrafts
   private readonly unexpected: UnexpectedErrors
   private readonly logger: Logger
   /** The space is another one: makes it as it was, and gives what has to be declared again. */
   private readonly renew: () => Promise<void>
   /** A commit of this node is in Redis. */
   onCommit: (commit: number) => void = () => {}
+  /** A turn has changed queues only: nothing of it leaves this node before that is safe. */
+  onSilent: (answer: () => void) => void = (answer) => answer()
+  /** Queues have changed. Told before those who wait for what changed them. */
+  onFigures: (figures: readonly Figures[]) => void = () => {}
   private tasks: Task[] = []
-  private drafts: Draft[] = []
-  private owesDrafts = false
+  private publishing: Publishing[] = []
+  private owesPublishes = false
   private working: Promise<void> | undefined = undefined
 
   constructor(
     writer: Writer,
     ops: PublishOps,
     log: CommitLog,
+    waiting: WaitingDrafts,
     renew: () => Promise<void>,
     unexpected: UnexpectedErrors,
     logger: Logger,
@@ -74,20 +82,49 @@ export class Turns {
     this.writer = writer
     this.ops = ops
     this.log = log
+    this.waiting = waiting
     this.renew = renew
     this.unexpected = unexpected
     this.logger = logger
   }
 
   publish(draft: Draft): void {
-    this.drafts.push(draft)
+    this.publishing.push(draft)
     this.work()
   }
 
+  /** Ends a lease in the same step in which its drafts are published. */
+  publishWith(ack: PublishingAck): void {
+    this.publishing.push(ack)
+    this.work()
+  }
+
+  /** An owner of drafts has gone: what waits of it for room is refused. */
+  withdraw(owner: object): void {
+    for (const draft of this.waiting.withdraw(owner)) draft.refused(new FanfareError('connection_lost'))
+    this.askWaiting()
+  }
+
+  /** This may be the turn of publishes that wait for a queue. */
+  roomIn(queue: string): void {
+    this.waiting.waiting.roomIn(queue)
+    this.askWaiting()
+  }
+
+  /** A queue has other options or was deleted. */
+  queueChanged(queue: string): void {
+    this.waiting.waiting.changed(queue)
+    this.askWaiting()
+  }
+
+  private askWaiting(): void {
+    if (this.waiting.waiting.hasAsked) this.work()
+  }
+
   /** Does an op in the next turn. A refusal of the op resolves, too. */
-  task(op: Op, { declares = false, frees = false } = {}): Promise<OpResult> {
+  task(op: Op, { declares = false, frees = false, weight = 1, settles = 0 } = {}): Promise<OpResult> {
     return new Promise((done, failed) => {
-      this.tasks.push({ op, declares, frees, done, failed })
+      this.tasks.push({ op, declares, frees, weight, settles, done, failed })
       this.work()
     })
   }
@@ -108,7 +145,7 @@ export class Turns {
   private async workAll(): Promise<void> {
     // Whatever this turn of the event loop still brings goes along.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.tasks.length > 0 || this.drafts.length > 0) {
+    while (this.tasks.length > 0 || this.publishing.length > 0 || this.waiting.waiting.hasAsked) {
       try {
         await this.takeTurn()
       } catch (error) {
@@ -120,37 +157,59 @@ export class Turns {
   }
 
   private async takeTurn(): Promise<void> {
-    const tasks = this.owesDrafts ? [] : this.tasks.splice(0, TURN_TASKS)
+    const tasks = this.owesPublishes ? [] : this.nextTasks()
     const declares = tasks.some((task) => task.declares)
+    const publishes = new TurnPublishes(this.ops, this.log, this.waiting)
     // They get new routes after what is declared.
-    const drafts = declares ? [] : this.nextDrafts()
-    this.owesDrafts = declares && this.drafts.length > 0
-    const work: TurnWork = { tasks, open: tasks, slots: [], answers: [], commit: this.log.applied }
-    this.prepare(drafts, work)
+    if (!declares) {
+      const later = publishes.take(this.waiting.asked(TURN_WAITED), this.nextPublishing())
+      if (later.length > 0) this.publishing.unshift(...later)
+    }
+    this.owesPublishes = declares && this.publishing.length > 0
+    const work: TurnWork = { tasks, open: tasks, publishes, answers: [], commit: this.log.applied, isSilent: false }
+    const operations = publishes.count + tasks.reduce((sum, { settles }) => sum + settles, 0)
     const start = performance.now()
     await this.commit(work)
-    this.answerSlots(work)
+    work.answers.push(...publishes.answers())
     this.log.after(
       work.commit,
       () => {
-        for (const answer of work.answers) this.unexpected.run('broker', answer)
+        const answer = () => {
+          for (const each of work.answers) this.unexpected.run('broker', each)
+        }
+        if (work.isSilent) this.onSilent(answer)
+        else answer()
       },
       () => this.lost(work),
     )
     const seconds = (performance.now() - start) / 1000
-    this.unexpected.run('broker', () => this.log.events.committed({ seconds, operations: drafts.length }))
+    this.unexpected.run('broker', () => this.log.events.committed({ seconds, operations }))
     // Drafts are routed by what the log has applied.
     if (declares) await this.log.reached(work.commit)
   }
 
-  private nextDrafts(): Draft[] {
-    let bytes = 0
+  private nextTasks(): Task[] {
+    let weight = 0
     let count = 0
-    for (; count < Math.min(this.drafts.length, TURN_DRAFTS); count++) {
-      bytes += this.bytesOf(this.drafts[count] as Draft)
-      if (count > 0 && bytes > TURN_BYTES) break
+    for (; count < this.tasks.length; count++) {
+      weight += (this.tasks[count] as Task).weight
+      if (count > 0 && weight > TURN_TASKS) break
     }
-    return this.drafts.splice(0, count)
+    return this.tasks.splice(0, count)
+  }
+
+  private nextPublishing(): Publishing[] {
+    let bytes = 0
+    let drafts = 0
+    let count = 0
+    for (; count < this.publishing.length; count++) {
+      for (const draft of draftsOf(this.publishing[count] as Publishing)) {
+        bytes += this.bytesOf(draft)
+        drafts++
+      }
+      if (count > 0 && (bytes > TURN_BYTES || drafts > TURN_DRAFTS)) break
+    }
+    return this.publishing.splice(0, count)
   }
 
   private bytesOf(draft: Draft): number {
@@ -162,174 +221,85 @@ export class Turns {
     }
   }
 
-  /** Encodes and routes drafts. What cannot be is refused in its place. */
-  private prepare(drafts: readonly Draft[], work: TurnWork): void {
-    const byIdentity = new Map<string, Slot>()
-    for (const draft of drafts) {
-      const encoded = this.routed(draft) ?? this.encoded(draft)
-      if (encoded instanceof FanfareError) {
-        const nothing = { draft, record: NO_RECORD, identity: undefined }
-        work.slots.push({ encoded: nothing, sameAs: undefined, answer: encoded })
-        continue
-      }
-      const { identity } = encoded
-      const sameAs = identity === undefined ? undefined : byIdentity.get(identity)
-      const slot: Slot = { encoded, sameAs, answer: undefined }
-      if (identity !== undefined && !sameAs && isKept(slot)) byIdentity.set(identity, slot)
-      work.slots.push(slot)
-    }
-  }
-
-  private encoded(draft: Draft): EncodedDraft | FanfareError {
-    try {
-      return this.ops.encode(draft)
-    } catch (error) {
-      return new FanfareError(
-        'storage_failed',
-        `The message could not be stored: ${sentence((error as Error).message)}`,
-      )
-    }
-  }
-
-  /** Routes a draft by the declarations as they are now; gives why it can no longer be published. */
-  private routed(draft: Draft): FanfareError | undefined {
-    try {
-      if (draft.route.generation !== this.log.generation) draft.reroute()
-      return undefined
-    } catch (error) {
-      if (error instanceof FanfareError) return error
-      throw error
-    }
-  }
-
   /** Sends until everything has an answer. */
   private async commit(work: TurnWork): Promise<void> {
     for (;;) {
-      const open = work.slots.filter(({ answer, sameAs }) => answer === undefined && !sameAs)
-      if (work.open.length === 0 && open.length === 0) return
+      const publish = work.publishes.next()
+      if (work.open.length === 0 && !publish) return
       const ops = work.open.map(({ op }) => op)
-      if (open.length > 0) {
-        ops.push(
-          this.ops.op(
-            open.map(({ encoded }) => encoded),
-            this.log.generation,
-            this.log.streams,
-          ),
-        )
-      }
-      const needsRoom = work.open.some(({ frees }) => !frees) || open.some(isKept)
+      if (publish) ops.push(publish)
+      const needsRoom = work.open.some(({ frees }) => !frees) || work.publishes.needsRoom
       let answer: TurnAnswer
       try {
         answer = await this.writer.turn(ops, needsRoom)
       } catch (error) {
-        await this.failed(error, work, open, needsRoom)
+        await this.failed(error, work, needsRoom)
         continue
       }
-      await this.answered(answer, work, open)
+      await this.answered(answer, work, publish !== undefined)
     }
   }
 
-  private async answered({ e: event, r, c }: TurnAnswer, work: TurnWork, open: readonly Slot[]): Promise<void> {
+  private async answered({ e: event, r, q, c }: TurnAnswer, work: TurnWork, publishes: boolean): Promise<void> {
     const results = listOf<OpResult>(r)
     work.commit = c
+    work.isSilent = q !== undefined && !event
+    if (q) work.answers.push(() => this.onFigures(listOf(q)))
     for (const [at, task] of work.open.entries()) work.answers.push(() => task.done(results[at] ?? {}))
-    const published = open.length > 0 ? results[work.open.length] : undefined
+    const published = publishes ? results[work.open.length] : undefined
     work.open = []
     const isDone = published !== undefined && published.x === undefined
     if (event) {
-      const parts = isDone ? open.map(({ encoded }) => encoded.draft) : []
+      const parts = isDone ? work.publishes.sent : []
       this.log.own(event, parts.length > 0 ? placed(event, parts) : [])
     }
     this.onCommit(c)
-    if (isDone) this.kept(open, event ? listOf(event.m) : [])
-    else if (published?.x === 'KNOWN') this.known(published, open)
-    else if (published) await this.rerouted(c, open)
+    if (isDone) work.publishes.done(event)
+    else if (published) await this.refused(published, work)
   }
 
-  private kept(
-    open: readonly Slot[],
-    stretches: readonly (readonly [number, Readonly<Record<string, number>>])[],
-  ): void {
-    let at = 0
-    for (const [count, bases] of stretches) {
-      const names = Object.keys(bases)
-      for (let n = 0; n < count; n++) {
-        const positions = Object.create(null)
-        for (const name of names) {
-          positions[name] = { epoch: this.log.streams.get(name)?.epoch ?? '', offset: (bases[name] as number) + n }
-        }
-        ;(open[at++] as Slot).answer = { duplicate: false, positions, queues: [] }
-      }
+  /** Nothing was published: some cannot be, and the others are sent again. */
+  private async refused(published: OpResult, work: TurnWork): Promise<void> {
+    const { publishes } = work
+    if (published.x === 'KNOWN') publishes.known(published)
+    else if (published.x === 'LOST') publishes.lost(published)
+    else if (published.x === 'ROOM') {
+      const makeRoom = [...publishes.noRoom(published)]
+      work.open = makeRoom.map((number) => taskFor({ name: 'qroom', args: [number] }))
+    } else {
+      await this.log.reached(work.commit)
+      publishes.rerouted()
     }
   }
 
-  /** Some were published before: the others are sent again without them. */
-  private known({ k }: OpResult, open: readonly Slot[]): void {
-    const identified = open.filter(({ encoded }) => encoded.identity !== undefined)
-    for (const [at, places] of listOf(k)) {
-      const positions = Object.create(null)
-      for (const [number, offset] of places) {
-        const mirror = this.log.streamOf(number)
-        if (mirror) positions[mirror.options.name] = { epoch: mirror.epoch, offset }
-      }
-      const slot = identified[at]
-      if (slot) slot.answer = { duplicate: true, positions, queues: [] }
-    }
-  }
-
-  /** They were routed by declarations that are not the latest. */
-  private async rerouted(commit: number, open: readonly Slot[]): Promise<void> {
-    await this.log.reached(commit)
-    for (const slot of open) slot.answer = this.routed(slot.encoded.draft)
-  }
-
-  private async failed(error: unknown, work: TurnWork, open: readonly Slot[], needsRoom: boolean): Promise<void> {
+  private async failed(error: unknown, work: TurnWork, needsRoom: boolean): Promise<void> {
     if (error instanceof SpaceGone) {
       await this.renew()
-      for (const slot of open) slot.answer = this.routed(slot.encoded.draft)
+      work.publishes.rerouted()
       return
     }
     const known =
       error instanceof FanfareError
         ? error
         : new FanfareError('storage_failed', `The message could not be stored: ${sentence((error as Error).message)}`)
-    this.logger.error({ err: error, code: known.code, waiting: work.open.length + open.length }, 'a commit failed')
+    const waiting = work.open.length + work.publishes.count
+    this.logger.error({ err: error, code: known.code, waiting }, 'a commit failed')
     // What needs no room may still go.
     const onlyRoom = needsRoom && known.code !== 'outcome_unknown' && known.code !== 'cluster_unreachable'
     const stays = (frees: boolean) => onlyRoom && frees
     for (const task of work.open.filter(({ frees }) => !stays(frees))) work.answers.push(() => task.failed(known))
     work.open = work.open.filter(({ frees }) => stays(frees))
-    for (const slot of open) if (!stays(!isKept(slot))) slot.answer = known
+    work.publishes.failed(known, onlyRoom)
   }
 
   /** Redis has lost a turn that it had answered, and nobody has been told of it yet. */
-  private lost({ slots, tasks }: TurnWork): void {
+  private lost({ publishes, tasks }: TurnWork): void {
     const error = new FanfareError('outcome_unknown')
     for (const task of tasks) this.unexpected.run('broker', () => task.failed(error))
-    for (const { encoded, answer } of slots) {
-      const { draft } = encoded
-      if (answer instanceof FanfareError) this.unexpected.run('broker', () => draft.refused(answer))
-      else this.unexpected.run('broker', () => draft.unknown(error))
-    }
-  }
-
-  private answerSlots({ slots, answers }: TurnWork): void {
-    for (const slot of slots) {
-      const { draft } = slot.encoded
-      const answer = slot.answer ?? asDuplicate(slot.sameAs?.answer)
-      if (!(answer instanceof FanfareError)) answers.push(() => draft.kept(answer as Kept))
-      else if (answer.code === 'outcome_unknown') answers.push(() => draft.unknown(answer))
-      else answers.push(() => draft.refused(answer))
-    }
+    for (const answer of publishes.lostAnswers(error)) this.unexpected.run('broker', answer)
   }
 }
 
-const NO_RECORD = Buffer.alloc(0)
-
-function isKept({ encoded: { draft } }: Slot): boolean {
-  return draft.route.streams.length > 0 || draft.route.queues.length > 0
-}
-
-function asDuplicate(answer: Kept | FanfareError | undefined): Kept | FanfareError | undefined {
-  return answer === undefined || answer instanceof FanfareError ? answer : { ...answer, duplicate: true }
+function taskFor(op: Op): Task {
+  return { op, declares: false, frees: true, weight: 1, settles: 0, done() {}, failed() {} }
 }

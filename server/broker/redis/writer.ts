@@ -52,6 +52,10 @@ export class Writer {
   private readonly log: Logger
   private readonly replicas: number
   private seq = 0
+  /** Whose leases in queues those of this node are. */
+  lessee: () => string = () => ''
+  /** This node was taken for gone. */
+  onFenced: () => void = () => {}
   /** The latest commit after each of the last turns. */
   private readonly commits = new Map<number, number>()
   /** The outcome of the last turn is unknown: its number is asked for before the next. */
@@ -76,7 +80,7 @@ export class Writer {
   async join(isLossless: boolean, hasLost = false): Promise<Place> {
     const run = /run_id:(\w+)/.exec(await this.info('server'))?.[1] ?? ''
     const replicas = await this.replicasThere()
-    const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas]
+    const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas, this.lessee()]
     const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how]
     const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
     // It was away for so long that what it had sent is forgotten.
@@ -103,10 +107,11 @@ export class Writer {
     this.isUncertain = false
   }
 
-  /** Shows that this node is there. False: it has lost its place. */
-  async beat(): Promise<boolean> {
+  /** Shows that this node is there. Gives whose leases are to be returned, those of nodes that are gone; or undefined: it has lost its place. */
+  async beat(): Promise<readonly string[] | undefined> {
     const replicas = await this.replicasThere()
-    return (await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS, replicas])) !== null
+    const lapsed = await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS, replicas])
+    return lapsed === null ? undefined : (lapsed as readonly unknown[]).map(String)
   }
 
   /**
@@ -151,6 +156,7 @@ export class Writer {
     if (x === 'GONE') throw new SpaceGone()
     if (x === 'FENCED') {
       this.log.warn('this node gave no sign of life for too long, and joins the others again')
+      this.onFenced()
       await this.join(true)
       return
     }

@@ -80,6 +80,12 @@ function withoutExpiry(wire: string | Uint8Array): string | Uint8Array {
   return encodeRecord(headWithoutExpiry(header), payload)
 }
 
+/** The same for the fields of a message that follow its places: see `MessageParts`. */
+export function restWithoutExpiry(rest: string): string {
+  const head = '{"":0'
+  return headWithoutExpiry(`${head}${rest}}`).slice(head.length, -'}'.length)
+}
+
 /**
  * Otherwise the text of a message stays unchanged, because its numbers are the publisher's. The first match that looks like the
  * field is the field, if there is one: it comes before the data, and values of headers and keys are strings.

@@ -3,9 +3,10 @@ export const PUBLISH = String.raw`
 -- Places that are left of an earlier publish: what has not been deleted or trimmed.
 local function placesLeft(places)
   local left = {}
-  for number, offset in string.gmatch(places, 's(%d+)=(%d+)') do
-    local s = stream(number)
-    if s and tonumber(offset) >= s.trimmed then left[#left + 1] = { tonumber(number), tonumber(offset) } end
+  for kind, number, offset in string.gmatch(places, '([sq])(%d+)=(%d+)') do
+    local s = kind == 's' and stream(number)
+    local isThere = s and tonumber(offset) >= s.trimmed or (kind == 'q' and call('EXISTS', q.key(number, '')) == 1)
+    if isThere then left[#left + 1] = { tonumber(number), tonumber(offset) } end
   end
   return left
 end
@@ -137,6 +138,8 @@ local function readSegment(at)
   segment.streams, at = take(at + 2, tonumber(ARGV[at + 1]), 1)
   segment.topics, at = take(at + 1, tonumber(ARGV[at]), 2)
   segment.values, at = take(at + 1, tonumber(ARGV[at]), 1)
+  segment.queues, at = take(at + 1, tonumber(ARGV[at]), 1)
+  if #segment.queues > 0 then segment.attrs, at = take(at, segment.count, 1) end
   segment.body = ARGV[at]
   return segment, at + 1
 end
@@ -161,6 +164,10 @@ local function rememberIds(identities, wheres, segments, time)
     local segment, n = segments[tonumber(wheres[2 * at - 1])], tonumber(wheres[2 * at])
     local places = {}
     for _, where in ipairs(segment.places) do places[#places + 1] = 's' .. where[1] .. '=' .. text(where[2] + n) end
+    for i, number in ipairs(segment.queues) do
+      local seq = segment.seqs[n + 1][i]
+      if seq then places[#places + 1] = 'q' .. number .. '=' .. text(seq) end
+    end
     if #places > 0 then
       set[#set + 1] = identity
       set[#set + 1] = text(now) .. ':' .. text(commit()) .. ':' .. table.concat(places, ',')
@@ -172,7 +179,7 @@ local function rememberIds(identities, wheres, segments, time)
   call('RPUSH', P .. 'ids:l', table.concat(chapter, '\n'))
 end
 
--- generation, window, limit; ids: count, the ids, of each its segment and its place there; segments: count, and each.
+-- generation, window, limit; ids: count, the ids, of each its segment and its place there; segments: count, and each; acks: count, and each.
 ops.publish = function(at)
   if tonumber(ARGV[at]) ~= generation() then return { x = 'STALE' } end
   local window, limit = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
@@ -183,16 +190,28 @@ ops.publish = function(at)
   local known = knownAmong(identities, window)
   if #known > 0 then return { x = 'KNOWN', k = known } end
   local time = math.max(now, tonumber(call('HGET', META, 'time')) or 0)
-  local segments, touched, segment = {}, {}, nil
+  local segments, touched = {}, {}
   local segmentCount = tonumber(ARGV[at])
   at = at + 1
-  for n = 1, segmentCount do
-    segment, at = readSegment(at)
-    segments[n] = segment
+  for n = 1, segmentCount do segments[n], at = readSegment(at) end
+  local acks = q.readAcks(at)
+  local lost = q.lostAmong(acks)
+  if #lost > 0 then return { x = 'LOST', l = lost } end
+  local units, unitOf = q.units(segments, acks)
+  local refused = q.withoutRoom(units)
+  if #refused > 0 then return { x = 'ROOM', w = refused } end
+  local named = {}
+  for n = 1, segmentCount do named[n] = {} end
+  for n, identity in ipairs(identities) do named[tonumber(wheres[2 * n - 1])][tonumber(wheres[2 * n]) + 1] = identity end
+  local first = 0
+  for n, segment in ipairs(segments) do
     placeSegment(segment, time, touched)
-    messages[n] = { segment.count, segment.bases }
+    q.enterSegment(segment, first, unitOf, named[n], time)
+    messages[n] = { segment.count, segment.bases, #segment.queues > 0 and 1 or 0 }
     bodies[n] = segment.body
+    first = first + segment.count
   end
+  for _, ack in ipairs(acks) do q.doEnd(ack) end
   for _, s in pairs(touched) do if s.block then putBlock(s, time) end end
   if next(touched) then call('HSET', META, 'time', text(time)) end
   if count > 0 then rememberIds(identities, wheres, segments, time) end

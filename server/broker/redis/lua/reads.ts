@@ -1,12 +1,29 @@
 import { PRELUDE } from './prelude.ts'
+import { QUEUE_READS } from './queue-reads.ts'
+import { QUEUES } from './queues.ts'
+
+const NODES = String.raw`
+-- What nodes that gave no sign of life had on lease is to be given to others.
+local function removeLapsed(real, node)
+  for _, lapsed in ipairs(call('ZRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. text(real))) do
+    if lapsed ~= node then
+      call('ZREM', P .. 'nodes', lapsed)
+      local lessee = call('HGET', P .. 'n:' .. lapsed, 'lessee')
+      if lessee then call('SADD', P .. 'lapsed', lessee) end
+      call('PEXPIRE', P .. 'n:' .. lapsed, 600000)
+    end
+  end
+end
+`
 
 /**
  * Joins a space, which is made if there is none. Another run of Redis than before may have lost something that was answered: unless it is `lossless`, and
  * also if a node has seen that it did (`hasLost`), a new incarnation begins, once. With more replicas than were waited for, it may have been a failover, which
- * loses what the new primary had not got. `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are`.
+ * loses what the new primary had not got. `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee`.
  */
 export const JOIN = `#!lua flags=allow-oom
 ${PRELUDE}
+${NODES}
 local node, name, lapseMs, newSpace, run = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
 if not call('HGET', META, 'space') then
   call('HSET', META, 'format', 1, 'space', newSpace, 'run', run, 'incarnation', 0)
@@ -22,26 +39,27 @@ local isNew = call('HSETNX', P .. 'n:' .. node, 'name', name)
 call('PERSIST', P .. 'n:' .. node)
 local time = call('TIME')
 local real = time[1] * 1000 + math.floor(time[2] / 1000)
+removeLapsed(real, node)
 call('ZADD', P .. 'nodes', text(real + lapseMs), node)
+call('HSET', P .. 'n:' .. node, 'lessee', ARGV[11])
+call('SADD', P .. 'lessees', ARGV[11])
 return { call('HGET', META, 'space'), tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0, isNew }
 `
 
-/** Renews the place of a node among the others: false if it has lost it. `clock, node, lapse, replicas there are`. */
+/** Renews the place of a node among the others: gives who has left leases behind; false if it has lost it. `clock, node, lapse, replicas there are`. */
 export const BEAT = `#!lua flags=allow-oom
 ${PRELUDE}
+${NODES}
 if not call('ZSCORE', P .. 'nodes', ARGV[2]) then return false end
 local time = call('TIME')
 local real = time[1] * 1000 + math.floor(time[2] / 1000)
 call('ZADD', P .. 'nodes', text(real + tonumber(ARGV[3])), ARGV[2])
 if call('HGET', META, 'replicas') ~= ARGV[4] then call('HSET', META, 'replicas', ARGV[4]) end
-for _, lapsed in ipairs(call('ZRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. text(real))) do
-  call('ZREM', P .. 'nodes', lapsed)
-  call('PEXPIRE', P .. 'n:' .. lapsed, 600000)
-end
-return true
+removeLapsed(real, ARGV[2])
+return call('SRANDMEMBER', P .. 'lapsed', 10)
 `
 
-/** All declarations and the state of all streams, as of a commit. */
+/** All declarations and the state of all streams, as of a commit. What changes in queues is looked at apart from that. */
 export const STATE = `#!lua flags=no-writes
 ${PRELUDE}
 local meta = call('HMGET', META, 'space', 'commit', 'gen', 'incarnation')
@@ -54,7 +72,13 @@ for at = 1, #all, 2 do
   for _, name in ipairs(NUMBERS) do values[#values + 1] = s[name] end
   list[#list + 1] = { all[at], record.n, record.o, record.e, values }
 end
-return cjson.encode({ space = meta[1], c = tonumber(meta[2]) or 0, g = tonumber(meta[3]) or 0, n = tonumber(meta[4]) or 0, s = list })
+local queues = {}
+all = call('HGETALL', P .. 'queues')
+for at = 1, #all, 2 do
+  local record = cjson.decode(all[at + 1])
+  queues[#queues + 1] = { all[at], record.n, record.o }
+end
+return cjson.encode({ q = queues, space = meta[1], c = tonumber(meta[2]) or 0, g = tonumber(meta[3]) or 0, n = tonumber(meta[4]) or 0, s = list })
 `
 
 /** Blocks from an offset on, up to about this many bytes, with their members. `clock, number, offset, bytes, most`. */
@@ -98,4 +122,15 @@ local value = call('HGET', key(ARGV[2], 'c'), ARGV[3])
 if not value then return false end
 local offset, usedAt = string.match(value, '^(%d+):(%d+)$')
 return { offset, tonumber(usedAt) < now - tonumber(ARGV[4]) and 1 or 0 }
+`
+
+/** Looks into queues. `clock`, the name of a read of `QUEUE_READS`, and its arguments. */
+export const QUEUE_LOOK = `#!lua flags=no-writes
+${PRELUDE}
+local reads = {}
+${QUEUES}
+${QUEUE_READS}
+local a = {}
+for n = 3, #ARGV do a[n - 2] = ARGV[n] end
+return reads[ARGV[2]](a)
 `

@@ -1,6 +1,10 @@
 import { CHANGES } from './changes.ts'
 import { PRELUDE } from './prelude.ts'
 import { PUBLISH } from './publish.ts'
+import { QUEUE_MOVES } from './queue-moves.ts'
+import { QUEUE_OPS } from './queue-ops.ts'
+import { QUEUE_PUBLISH } from './queue-publish.ts'
+import { QUEUES } from './queues.ts'
 import { RETENTION } from './retention.ts'
 
 /** What the ops of a turn share. */
@@ -41,6 +45,7 @@ while ARGV[at] do
 end
 local changes = {}
 saveStreams(changes)
+local figures = q.finish()
 
 local event
 if #declared + #messages + #changes > 0 then
@@ -54,12 +59,12 @@ if #declared + #messages + #changes > 0 then
     end
   end
 end
-local answer = cjson.encode({ e = event, r = results, c = commitNumber or tonumber(call('HGET', META, 'commit')) or 0 })
+local answer = cjson.encode({ e = event, r = results, q = figures, c = commitNumber or tonumber(call('HGET', META, 'commit')) or 0 })
 call('HSET', P .. 'n:' .. node, 'seq', seq, 'answer', answer)
 return answer
 `
 
-const BODY = PRELUDE + RETENTION + SHARED + PUBLISH + CHANGES + RUN
+const BODY = PRELUDE + RETENTION + SHARED + QUEUES + QUEUE_MOVES + QUEUE_PUBLISH + QUEUE_OPS + PUBLISH + CHANGES + RUN
 
 /** A turn of a node: `clock, space, node, seq`, then ops: the name of each, how many arguments it has, and those. */
 export const TURN = `#!lua\n${BODY}`

@@ -1,0 +1,128 @@
+/** Who finds room in a queue, and what becomes of a message when its lease ends. */
+export const QUEUE_MOVES = String.raw`
+-- Room
+
+-- What of this has no room, in order: a list of { place, ack, 'none' | 'wait' | 'later', number of the queue }. Nothing is changed but
+-- that this node is called where it waits.
+function q.withoutRoom(units)
+  local more, blocked, refused = {}, {}, {}
+  for _, unit in ipairs(units) do
+    local verdict, where = nil, nil
+    for _, need in ipairs(unit.needs) do
+      local s, m = q.load(need.n), more[need.n] or { 0, 0 }
+      local found = s and q.roomFor(s, need, m, blocked[need.n])
+      if found and verdict ~= 'none' then verdict, where = found, need.n end
+    end
+    if verdict then
+      refused[#refused + 1] = { unit.place or 0, unit.ack or 0, verdict, tonumber(where) }
+      if verdict == 'wait' then q.waitsFor(unit, blocked) end
+    else
+      for _, need in ipairs(unit.needs) do
+        local m = more[need.n] or { 0, 0 }
+        more[need.n] = { m[1] + need.messages, m[2] + need.bytes }
+      end
+    end
+  end
+  return refused
+end
+
+-- Nothing if there is room, or it can be made. m: what comes in before.
+function q.roomFor(s, need, m, isBlocked)
+  if s.o.ov == 'drop-oldest' or s.o.ov == 'dead-letter' then
+    -- All that waits can make room, and what is in flight never does.
+    if s.flight + need.messages > s.o.mm or s.bytes - s.wbytes + need.bytes > s.o.mb then return 'none' end
+    local isMuch = s.size - s.o.mm > 500 or (s.bytes - s.o.mb) * s.size > 500 * s.bytes
+    return isMuch and 'later' or nil
+  end
+  local fits = s.size + m[1] + need.messages <= s.o.mm and s.bytes + m[2] + need.bytes <= s.o.mb
+  if fits and not isBlocked then return nil end
+  return s.o.ov == 'block' and need.bytes <= s.o.mb and 'wait' or 'none'
+end
+
+-- What comes later must not overtake it.
+function q.waitsFor(unit, blocked)
+  for _, need in ipairs(unit.needs) do
+    local s = q.load(need.n)
+    if s and s.o.ov == 'block' then
+      if not unit.ack then blocked[need.n] = true end
+      call('ZADD', q.key(need.n, ':rw'), 'NX', now, node)
+    end
+  end
+end
+
+-- Takes messages from the head, until there is room or most have gone. Tells whether there is room.
+function q.makeRoom(s, messages, bytes, most)
+  if s.o.ov ~= 'drop-oldest' and s.o.ov ~= 'dead-letter' then return true end
+  while s.size + messages > s.o.mm or s.bytes + bytes > s.o.mb do
+    if most <= 0 then return false end
+    q.flush(s)
+    local seq = tonumber(call('ZRANGE', q.key(s.k, ':o'), 0, 0)[1])
+    if not seq then return true end
+    local h = q.headerOf(s, seq)
+    q.takeOut(s, seq, h)
+    if s.o.ov == 'dead-letter' then q.bury(s, seq, h, 'overflow') else
+      q.forget(s, seq, h)
+      s.dropped = s.dropped + 1
+    end
+    most = most - 1
+  end
+  return true
+end
+
+-- Endings
+
+-- An ending: number, lessee ('' for one that waits), seq, kind ('ack', 'retry', 'dead'), attempts, delay or reason, whether
+-- there is an error, the error.
+q.FIELDS = 8
+function q.ending(a, at)
+  return { n = a[at], lessee = a[at + 1], seq = tonumber(a[at + 2]), kind = a[at + 3], attempts = tonumber(a[at + 4]),
+    how = a[at + 5], error = a[at + 6] == '1' and a[at + 7] or nil }
+end
+
+-- Whether it can end: its lease is held, or it waits.
+function q.canEnd(e)
+  local s = q.load(e.n)
+  if not s then return false end
+  if e.lessee ~= '' then return q.isHeld(s, e.lessee, e.seq) end
+  q.flush(s)
+  return call('ZSCORE', q.key(s.k, ':o'), e.seq) ~= false
+end
+
+function q.doEnd(e)
+  local s = q.load(e.n)
+  local h = q.headerOf(s, e.seq)
+  if e.lessee == '' then
+    q.heads(s)
+    q.takeOut(s, e.seq, h)
+  else q.release(s, e.lessee, e.seq, h) end
+  if e.kind == 'ack' then
+    q.forget(s, e.seq, h)
+    s.acked = s.acked + 1
+  elseif e.kind == 'dead' then q.bury(s, e.seq, h, e.how, e.attempts, e.error)
+  else
+    local due = q.mono() + tonumber(e.how)
+    call('HSET', q.key(s.k, ':f'), e.seq,
+      struct.pack('>I4dB', e.attempts, due, e.error and 1 or 0) .. (e.error or ''))
+    q.putBack(s, e.seq, h, due)
+  end
+  q.heads(s)
+end
+
+-- The ids of messages that have gone to another place, or are gone: 'to' is nil then.
+function q.moved(body, from, to)
+  local length = struct.unpack('>I2', body)
+  local identity = string.match(string.sub(body, 3, 2 + length), '^[^\n]*\n([^\n]*)')
+  local v = identity ~= '' and call('HGET', P .. 'ids', identity)
+  if not v then return end
+  local head, places = string.match(v, '^([^:]*:[^:]*:)(.*)$')
+  local left, found = {}, false
+  for place in string.gmatch(places, '[^,]+') do
+    if place == from then
+      found = true
+      if to then left[#left + 1] = to end
+    else left[#left + 1] = place end
+  end
+  if not found then return end
+  if #left == 0 then call('HDEL', P .. 'ids', identity) else call('HSET', P .. 'ids', identity, head .. table.concat(left, ',')) end
+end
+`

@@ -1,0 +1,308 @@
+/** The ops of queues. Each makes its checks before its first write. */
+export const QUEUE_OPS = String.raw`
+local function argumentsAt(at)
+  local a = {}
+  for n = 1, tonumber(ARGV[at - 1]) do a[n] = ARGV[at + n - 1] end
+  return a
+end
+
+-- name, canonical options, options, whether to replace others
+ops.declareQueue = function(at)
+  local name, canonical, options = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local existing = call('HGET', P .. 'queues', name)
+  local record
+  if existing then
+    record = cjson.decode(existing)
+    if record.c == canonical then return {} end
+    if ARGV[at + 3] ~= '1' then return { x = 'EXISTS', o = record.o } end
+    record.c, record.o = canonical, options
+  else record = { n = call('HINCRBY', META, 'number', 1), c = canonical, o = options } end
+  q.declare(text(record.n), options)
+  call('HSET', P .. 'queues', name, cjson.encode(record))
+  changeGeneration()
+  declared[#declared + 1] = { 'queue', name, record.n, options, '' }
+  return {}
+end
+
+ops.deleteQueue = function(at)
+  local name = ARGV[at]
+  local existing = call('HGET', P .. 'queues', name)
+  if not existing then return { x = 'GONE' } end
+  local number = text(cjson.decode(existing).n)
+  call('HDEL', P .. 'queues', name)
+  q.remove(number)
+  changeGeneration()
+  declared[#declared + 1] = { '-queue', name, tonumber(number) }
+  return {}
+end
+-- number, lessee, seqs…: acks, the most of all. Gives the seqs whose lease is not held.
+ops.qack = function(at)
+  local a = argumentsAt(at)
+  local s = q.load(a[1])
+  local lost, held = {}, {}
+  local key = s and q.key(s.k, ':l:' .. a[2])
+  local seqs = { unpack(a, 3) }
+  local flags = s and call('SMISMEMBER', key, unpack(seqs)) or {}
+  local once = {}
+  for i, seq in ipairs(seqs) do
+    if flags[i] == 1 and not once[seq] then
+      once[seq] = true
+      held[#held + 1] = seq
+    else lost[#lost + 1] = tonumber(seq) end
+  end
+  if #held == 0 then return lost end
+  local heads = call('HMGET', q.key(s.k, ':h'), unpack(held))
+  call('SREM', key, unpack(held))
+  call('HDEL', q.key(s.k, ':h'), unpack(held))
+  call('HDEL', q.key(s.k, ':m'), unpack(held))
+  if call('HLEN', q.key(s.k, ':f')) > 0 then call('HDEL', q.key(s.k, ':f'), unpack(held)) end
+  for i, seq in ipairs(held) do
+    local h = q.parse(heads[i])
+    s.bytes = s.bytes - h.bytes
+    if h.keyed then
+      call('ZREM', q.key(s.k, ':gz'), q.member(h.key, tonumber(seq)))
+      local g = q.group(s, h.key)
+      g.l = NONE
+      q.check(s, g)
+    end
+  end
+  s.size, s.flight, s.acked = s.size - #held, s.flight - #held, s.acked + #held
+  q.heads(s)
+  return lost
+end
+
+-- An ending.
+ops.qend = function(at)
+  local a = argumentsAt(at)
+  local e = q.ending(a, 1)
+  if not q.canEnd(e) then return { x = 'LOST' } end
+  q.doEnd(e)
+  return {}
+end
+
+-- number, lessee, seqs…: gives back what nobody has tried.
+ops.qback = function(at)
+  local a = argumentsAt(at)
+  local s = q.load(a[1])
+  if not s then return {} end
+  for i = 3, #a do
+    local seq = tonumber(a[i])
+    if q.isHeld(s, a[2], seq) then
+      local h = q.headerOf(s, seq)
+      q.release(s, a[2], seq, h)
+      q.putBack(s, seq, h, 0)
+    end
+  end
+  q.heads(s)
+  return {}
+end
+
+-- number, count, bytes, lessee: leases what is ready. Gives seq, attempts, and the error or false, of each.
+ops.qlease = function(at)
+  local a = argumentsAt(at)
+  local s = q.load(a[1])
+  if not s then return {} end
+  local count, bytes, given, taken = tonumber(a[2]), tonumber(a[3]), {}, 0
+  q.expire(s, 500)
+  q.wake(s, 1000)
+  q.heads(s)
+  q.flush(s)
+  local line, lease = q.key(s.k, ':r'), q.key(s.k, ':l:' .. a[4])
+  call('ZREM', q.key(s.k, ':w'), node)
+  call('ZREM', q.key(s.k, ':wc'), node)
+  -- Nodes that have something to do with it as well get their share.
+  local others = call('ZCARD', q.key(s.k, ':w')) + call('ZCOUNT', q.key(s.k, ':wc'), now - 200, '+inf')
+  if others > 0 then count = math.min(count, math.ceil(call('ZCARD', line) / (others + 1))) end
+  local failures = call('HLEN', q.key(s.k, ':f')) > 0
+  while #given < count and taken < bytes do
+    q.heads(s)
+    q.flush(s)
+    local popped = call('ZPOPMIN', line, math.min(count - #given, 100))
+    if #popped == 0 then break end
+    local seqs, out, back = {}, {}, {}
+    for i = 1, #popped, 2 do seqs[#seqs + 1] = popped[i] end
+    local heads = call('HMGET', q.key(s.k, ':h'), unpack(seqs))
+    local failed = failures and call('HMGET', q.key(s.k, ':f'), unpack(seqs)) or {}
+    for i, seq in ipairs(seqs) do
+      local h = q.parse(heads[i])
+      if taken >= bytes then
+        back[#back + 1] = popped[2 * i]
+        back[#back + 1] = seq
+      elseif h.expires > 0 and h.expires <= now then
+        -- More have expired than one step takes out.
+        call('ZADD', line, popped[2 * i], seq)
+        q.takeOut(s, tonumber(seq), h)
+        if s.o.ex == 'dead-letter' then q.bury(s, tonumber(seq), h, 'expired') else
+          q.forget(s, tonumber(seq), h)
+          s.dropped = s.dropped + 1
+        end
+      else
+        out[#out + 1] = seq
+        taken, s.wbytes, s.flight = taken + h.bytes, s.wbytes - h.bytes, s.flight + 1
+        if h.expires > 0 then call('ZREM', q.key(s.k, ':x'), seq) end
+        if h.keyed then
+          local g = q.group(s, h.key)
+          g.l, g.n = FLIGHT, g.n - 1
+        end
+        local attempts, said = 0, false
+        if failed[i] then
+          local n, _, has, at = struct.unpack('>I4dB', failed[i])
+          attempts, said = n, has == 1 and string.sub(failed[i], at)
+          if n > 0 then s.again = s.again + 1 end
+        end
+        given[#given + 1] = { tonumber(seq), attempts, said }
+      end
+    end
+    if #back > 0 then call('ZADD', line, unpack(back)) end
+    if #out > 0 then
+      call('ZREM', q.key(s.k, ':o'), unpack(out))
+      call('SADD', lease, unpack(out))
+    end
+  end
+  if #given == 0 then call('ZADD', q.key(s.k, ':w'), 'NX', now, node) else call('SADD', P .. 'l:' .. a[4], s.k) end
+  return given
+end
+
+-- number, lessee, seqs…: these are all that it has. Others that were leased to it, unknown to it, go back.
+ops.qkeep = function(at)
+  local a = argumentsAt(at)
+  local s = q.load(a[1])
+  if not s then return {} end
+  local has = {}
+  for i = 3, #a do has[a[i]] = true end
+  for _, each in ipairs(call('SMEMBERS', q.key(s.k, ':l:' .. a[2]))) do
+    if not has[each] then
+      local seq = tonumber(each)
+      local h = q.headerOf(s, seq)
+      q.release(s, a[2], seq, h)
+      q.putBack(s, seq, h, 0)
+    end
+  end
+  q.heads(s)
+  return {}
+end
+
+-- number: what time does to it.
+ops.qtime = function(at)
+  local a = argumentsAt(at)
+  local s = q.load(a[1])
+  if not s then return {} end
+  q.expire(s, 500)
+  q.wake(s, 1000)
+  return {}
+end
+
+-- number, up to: lets go of some that wait and came before. Gives how many, and the number that comes next in the queue.
+ops.qpurge = function(at)
+  local a = argumentsAt(at)
+  local s = q.load(a[1])
+  if not s then return { x = 'GONE' } end
+  local to = tonumber(a[2]) or s.next
+  local seqs = call('ZRANGEBYSCORE', q.key(s.k, ':o'), '-inf', to - 1, 'LIMIT', 0, 300)
+  for _, each in ipairs(seqs) do
+    local seq = tonumber(each)
+    local h = q.headerOf(s, seq)
+    q.moved(call('HGET', q.key(s.k, ':m'), seq), 'q' .. s.k .. '=' .. each)
+    q.takeOut(s, seq, h)
+    q.forget(s, seq, h)
+    s.dropped = s.dropped + 1
+  end
+  return { #seqs, to }
+end
+
+-- number: makes room in one whose limits have become smaller.
+ops.qroom = function(at)
+  local a = argumentsAt(at)
+  local s = q.load(a[1])
+  if s then q.makeRoom(s, 0, 0, 300) end
+  return {}
+end
+
+-- number, key
+ops.qunpark = function(at)
+  local a = argumentsAt(at)
+  local s = q.load(a[1])
+  if not s then return { x = 'GONE' } end
+  if not call('ZSCORE', q.key(s.k, ':p'), a[2]) then return { x = 'NOGROUP' } end
+  call('ZREM', q.key(s.k, ':p'), a[2])
+  local g = q.group(s, a[2])
+  g.p = 0
+  q.check(s, g)
+  q.heads(s)
+  return {}
+end
+
+-- number, letters…: deletes dead letters. Gives how many there were.
+ops.qletters = function(at)
+  local a = argumentsAt(at)
+  local s = q.load(a[1])
+  if not s then return { x = 'GONE' } end
+  local key, count = q.key(s.k, ':dl'), 0
+  for i = 2, #a do
+    local id = string.format('%d-0', a[i] + 1)
+    local found = call('XRANGE', key, id, id)[1]
+    if found then
+      local v = q.letter(found)
+      q.moved(v.m, string.format('q%s=%d', s.k, v.note.seq))
+      call('XDEL', key, id)
+      count = count + 1
+    end
+  end
+  if count > 0 and call('XLEN', key) == 0 then call('UNLINK', key) end
+  return { count }
+end
+
+function q.letter(found)
+  local v = {}
+  for i = 1, #found[2], 2 do v[found[2][i]] = found[2][i + 1] end
+  v.note = cjson.decode(v.n)
+  return v
+end
+
+-- number, to, then letter, attributes and body of each: moves dead letters into a queue, all that are there or none.
+ops.qredrive = function(at)
+  local a = argumentsAt(at)
+  local s, to = q.load(a[1]), q.load(a[2])
+  if not s or not to then return { x = 'GONE' } end
+  local key, moving, bytes, once = q.key(s.k, ':dl'), {}, 0, {}
+  for i = 3, #a, 3 do
+    local id = string.format('%d-0', a[i] + 1)
+    local found = not once[id] and call('XRANGE', key, id, id)[1]
+    once[id] = true
+    if found then
+      local _, _, size = struct.unpack(HEAD, a[i + 1])
+      moving[#moving + 1] = { id, q.letter(found), a[i + 1], a[i + 2] }
+      bytes = bytes + size
+    end
+  end
+  if #moving > 0 and (to.size + #moving > to.o.mm or to.bytes + bytes > to.o.mb) then return { x = 'LIMIT' } end
+  for _, each in ipairs(moving) do
+    local seq = q.enter(to, each[3], each[4])
+    q.moved(each[4], string.format('q%s=%d', s.k, each[2].note.seq), string.format('q%s=%d', to.k, seq))
+    call('XDEL', key, each[1])
+  end
+  if #moving > 0 and call('XLEN', key) == 0 then call('UNLINK', key) end
+  return { #moving }
+end
+
+-- lessee: some of the leases that it left, with their attempts so far. None: it is done with.
+ops.qlapsed = function(at)
+  local a = argumentsAt(at)
+  local found = {}
+  for _, n in ipairs(call('SRANDMEMBER', P .. 'l:' .. a[1], 100)) do
+    local seqs = call('SRANDMEMBER', q.key(n, ':l:' .. a[1]), 500 - #found)
+    if #seqs == 0 then call('SREM', P .. 'l:' .. a[1], n) end
+    for _, seq in ipairs(seqs) do
+      local f = call('HGET', q.key(n, ':f'), seq)
+      found[#found + 1] = { tonumber(n), tonumber(seq), f and (struct.unpack('>I4', f)) or 0 }
+    end
+    if #found >= 500 then break end
+  end
+  local done = #found == 0 and call('SCARD', P .. 'l:' .. a[1]) == 0
+  if done then
+    call('SREM', P .. 'lapsed', a[1])
+    call('SREM', P .. 'lessees', a[1])
+  end
+  return { done, found }
+end
+`

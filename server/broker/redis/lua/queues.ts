@@ -1,0 +1,382 @@
+/**
+ * Queues: what a call keeps of them while it runs, and every move of a message from one place to the next. A message is in
+ * one of these: it waits (`:o`, all of them by number), and if it may go it stands in line too, ready (`:r`) or delayed
+ * (`:d`); or it is on lease (`:l:<node>`). Of a group only the head stands in line.
+ *
+ * `q.load` reads a queue, everything changes its figures there, and `q.finish` writes them, once in a call.
+ *
+ * Repeats of `rules/`: `isWithin`, `makesRoom`, `roomFor` (limits), `isExpired`, `parksGroup`, `excessLetters`, the order of
+ * `order.ts`.
+ */
+export const QUEUES = String.raw`
+local q = { loaded = {}, list = {} }
+local NONE, READY, DELAYED, FLIGHT = 0, 1, 2, 3
+local BAND = 562949953421312 -- 2^49: the line of one priority
+local HEAD = '>BBI4I4dd' -- flags (1: has a key, 2: has a scope), priority, bytes, length of the record, expires, due; the key follows
+local SEQ = '>I8'
+
+function q.key(n, part) return P .. 'q:' .. n .. part end
+
+-- Time that never goes back: a delay takes as long as was asked, whatever happens to the clock.
+function q.mono()
+  if q.steady then return q.steady end
+  local v = call('HMGET', P .. 'meta', 'raw', 'back')
+  local raw, back = tonumber(v[1]) or now, tonumber(v[2]) or 0
+  if now < raw then back = back + raw - now end
+  q.back, q.steady = back, now + back
+  return q.steady
+end
+
+function q.load(n)
+  n = tostring(n)
+  local s = q.loaded[n]
+  if s then return s end
+  local v = call('HMGET', q.key(n, ''), 'c', 'o')
+  if not v[2] then return nil end
+  s = cmsgpack.unpack(v[1])
+  s.o = cmsgpack.unpack(v[2])
+  s.k, s.size0, s.bytes0 = n, s.size, s.bytes
+  s.zo, s.zr, s.h, s.m = {}, {}, {}, {}
+  s.groups, s.grouped, s.checks, s.news = {}, {}, {}, {}
+  q.loaded[n] = s
+  q.list[#q.list + 1] = s
+  return s
+end
+
+function q.declare(n, options)
+  local o = cjson.decode(options)
+  local c = { size = 0, next = 0, letter = 0, bytes = 0, wbytes = 0, flight = 0, behind = 0, undue = 0,
+    published = 0, acked = 0, again = 0, dropped = 0, lost = 0, due = 0 }
+  call('HSETNX', q.key(n, ''), 'c', cmsgpack.pack(c))
+  call('HSET', q.key(n, ''), 'o', cmsgpack.pack({ mm = o.maxMessages, mb = o.maxBytes, ov = o.overflow,
+    ex = o.onExpiry, pk = o.onDeadLetter, ml = o.maxDeadLetters }))
+  q.load(n)
+end
+
+function q.remove(n)
+  for _, part in ipairs({ '', ':o', ':r', ':d', ':x', ':h', ':m', ':f', ':g', ':gz', ':p', ':dl', ':w', ':wc', ':rw' }) do
+    call('UNLINK', q.key(n, part))
+  end
+  for _, each in ipairs(call('SMEMBERS', P .. 'lessees')) do call('UNLINK', q.key(n, ':l:' .. each)) end
+  call('ZREM', P .. 'qv', n)
+  q.loaded[tostring(n)] = nil
+  for i, s in ipairs(q.list) do
+    if s.k == tostring(n) then table.remove(q.list, i) break end
+  end
+end
+
+-- Writes what has been added, before anything reads it.
+function q.flush(s)
+  if #s.zo == 0 and #s.zr == 0 then return end
+  if #s.zo > 0 then
+    call('ZADD', q.key(s.k, ':o'), unpack(s.zo))
+    call('HSET', q.key(s.k, ':h'), unpack(s.h))
+    call('HSET', q.key(s.k, ':m'), unpack(s.m))
+  end
+  if #s.zr > 0 then call('ZADD', q.key(s.k, ':r'), unpack(s.zr)) end
+  s.zo, s.zr, s.h, s.m = {}, {}, {}, {}
+end
+
+function q.parse(h)
+  local time, flags, priority, bytes, size, expires, due, at = struct.unpack('>d' .. string.sub(HEAD, 2), h)
+  return { time = time, keyed = flags % 2 == 1, priority = priority, bytes = bytes, expires = expires, due = due,
+    key = string.sub(h, at) }
+end
+
+-- Groups
+
+function q.share(g)
+  if g.p == 1 or g.l == DELAYED then return 0 end
+  return g.l == READY and g.n - 1 or g.n
+end
+
+function q.group(s, key)
+  local g = s.groups[key]
+  if g then return g end
+  g = { p = 0, l = NONE, n = 0, u = 0, t = -1, key = key, was = 0 }
+  local v = call('HGET', q.key(s.k, ':g'), key)
+  if v then
+    g.p, g.l, g.n, g.u, g.t = struct.unpack('>BBI4I4d', v)
+    g.was = q.share(g)
+  end
+  s.groups[key] = g
+  s.grouped[#s.grouped + 1] = g
+  return g
+end
+
+function q.member(key, seq) return struct.pack('>I4', #key) .. key .. struct.pack(SEQ, seq) end
+
+function q.headOf(s, key)
+  local from = struct.pack('>I4', #key) .. key
+  local found = call('ZRANGEBYLEX', q.key(s.k, ':gz'), '[' .. from, '(' .. from .. string.rep('\255', 9), 'LIMIT', 0, 1)
+  return found[1] and (struct.unpack(SEQ, string.sub(found[1], -8)))
+end
+
+-- Puts one in line that may go.
+function q.offer(s, seq, priority, due, g)
+  if due > q.mono() then
+    call('ZADD', q.key(s.k, ':d'), due, seq)
+    if g then g.l = DELAYED end
+    return false
+  end
+  s.zr[#s.zr + 1] = (9 - priority) * BAND + seq
+  s.zr[#s.zr + 1] = seq
+  if g then g.l = READY end
+  return true
+end
+
+function q.failure(s, seq)
+  local f = call('HGET', q.key(s.k, ':f'), seq)
+  if not f then return nil end
+  local attempts, due, said, at = struct.unpack('>I4dB', f)
+  return { attempts = attempts, due = due, error = said == 1 and string.sub(f, at) or nil }
+end
+
+-- The heads of groups that have lost theirs take their places.
+function q.heads(s)
+  local checks = s.checks
+  s.checks = {}
+  for _, g in ipairs(checks) do
+    g.check = false
+    if g.p == 0 and g.l == NONE and g.n > 0 then
+      q.flush(s)
+      local seq = q.headOf(s, g.key)
+      local head = q.parse(call('HGET', q.key(s.k, ':h'), seq))
+      local failed = q.failure(s, seq)
+      q.offer(s, seq, head.priority, failed and failed.due or head.due, g)
+    end
+  end
+end
+
+-- The group may have another head.
+function q.check(s, g)
+  if g.check then return end
+  g.check = true
+  s.checks[#s.checks + 1] = g
+end
+
+function q.park(s, key)
+  local g = q.group(s, key)
+  if g.l ~= FLIGHT then
+    q.flush(s)
+    local head = q.headOf(s, key)
+    if head then
+      call('ZREM', q.key(s.k, ':r'), head)
+      call('ZREM', q.key(s.k, ':d'), head)
+    end
+    g.l = NONE
+  end
+  g.p = 1
+  call('ZADD', q.key(s.k, ':p'), now, key)
+end
+
+-- Messages
+
+function q.enter(s, attr, body)
+  local seq = s.next
+  local flags, priority, bytes, size, expires, due, at = struct.unpack(HEAD, attr)
+  local key = string.sub(attr, at)
+  if due > 0 and q.mono() ~= now then
+    due = due + q.back
+    attr = struct.pack(HEAD, flags, priority, bytes, size, expires, due) .. key
+  end
+  s.next, s.size, s.bytes, s.wbytes, s.published = seq + 1, s.size + 1, s.bytes + bytes, s.wbytes + bytes, s.published + 1
+  s.zo[#s.zo + 1] = seq
+  s.zo[#s.zo + 1] = seq
+  s.h[#s.h + 1] = seq
+  s.h[#s.h + 1] = struct.pack('>d', now) .. attr
+  s.m[#s.m + 1] = seq
+  s.m[#s.m + 1] = body
+  if expires > 0 then call('ZADD', q.key(s.k, ':x'), expires, seq) end
+  if due > 0 then s.news[tostring(seq)] = true end
+  if flags % 2 == 0 then
+    if q.offer(s, seq, priority, due) then s.due = s.due + 1 else s.undue = s.undue + 1 end
+  else
+    local g = q.group(s, key)
+    if g.check then q.heads(s) end
+    g.n, g.u, s.undue = g.n + 1, g.u + 1, s.undue + 1
+    call('ZADD', q.key(s.k, ':gz'), 0, q.member(key, seq))
+    if g.p == 0 and g.l == NONE then q.offer(s, seq, priority, due, g) end
+  end
+  if #s.zo >= 1000 then q.flush(s) end
+  return seq
+end
+
+-- It waits no longer: it is on its way out, or on lease.
+function q.takeOut(s, seq, h)
+  q.flush(s)
+  call('ZREM', q.key(s.k, ':o'), seq)
+  s.wbytes = s.wbytes - h.bytes
+  if h.expires > 0 then call('ZREM', q.key(s.k, ':x'), seq) end
+  local line = call('ZREM', q.key(s.k, ':r'), seq) == 1 and READY or (call('ZREM', q.key(s.k, ':d'), seq) == 1 and DELAYED or NONE)
+  if not h.keyed then
+    if line == DELAYED and call('HEXISTS', q.key(s.k, ':f'), seq) == 0 then s.undue = s.undue - 1 end
+    return
+  end
+  local g = q.group(s, h.key)
+  g.n = g.n - 1
+  if seq > g.t then g.u, s.undue = g.u - 1, s.undue - 1 end
+  if line ~= NONE then g.l = NONE end
+  q.check(s, g)
+end
+
+-- It is in no line and on no lease: nothing of it stays.
+function q.forget(s, seq, h)
+  call('HDEL', q.key(s.k, ':h'), seq)
+  call('HDEL', q.key(s.k, ':m'), seq)
+  call('HDEL', q.key(s.k, ':f'), seq)
+  s.size, s.bytes = s.size - 1, s.bytes - h.bytes
+  if h.keyed then
+    call('ZREM', q.key(s.k, ':gz'), q.member(h.key, seq))
+    q.check(s, q.group(s, h.key))
+  end
+end
+
+function q.isHeld(s, lessee, seq) return call('SISMEMBER', q.key(s.k, ':l:' .. lessee), seq) == 1 end
+
+-- Ends the lease of one; the message is then nowhere until the caller puts it somewhere.
+function q.release(s, lessee, seq, h)
+  call('SREM', q.key(s.k, ':l:' .. lessee), seq)
+  s.flight = s.flight - 1
+  if h.keyed then
+    local g = q.group(s, h.key)
+    g.l = NONE
+    q.check(s, g)
+  end
+end
+
+-- Comes back to its place, once it is due.
+function q.putBack(s, seq, h, due)
+  call('ZADD', q.key(s.k, ':o'), seq, seq)
+  s.wbytes = s.wbytes + h.bytes
+  if h.expires > 0 then call('ZADD', q.key(s.k, ':x'), h.expires, seq) end
+  if not h.keyed then
+    q.offer(s, seq, h.priority, due)
+    return
+  end
+  local g = q.group(s, h.key)
+  g.n = g.n + 1
+  if seq > g.t then g.u, s.undue = g.u + 1, s.undue + 1 end
+  if g.p == 0 and g.l == NONE and q.headOf(s, h.key) == seq then q.offer(s, seq, h.priority, due, g) else q.check(s, g) end
+end
+
+function q.headerOf(s, seq)
+  q.flush(s)
+  local h = call('HGET', q.key(s.k, ':h'), seq)
+  return h and q.parse(h)
+end
+
+function q.trimLetters(s)
+  local key = q.key(s.k, ':dl')
+  local excess = math.min(call('XLEN', key) - s.o.ml, 1000)
+  if excess <= 0 then return end
+  s.lost = s.lost + excess
+  call('XTRIM', key, 'MAXLEN', '=', call('XLEN', key) - excess)
+  if call('XLEN', key) == 0 then call('UNLINK', key) end
+end
+
+-- A message that is on no lease and in no line becomes a dead letter.
+function q.bury(s, seq, h, reason, attempts, said)
+  local f = q.failure(s, seq)
+  local note = { seq = seq, reason = reason, attempts = attempts or (f and f.attempts) or 0,
+    error = said or (f and f.error), publishedAt = h.time, diedAt = now }
+  local v = call('HGET', q.key(s.k, ':h'), seq)
+  s.letter = s.letter + 1
+  call('XADD', q.key(s.k, ':dl'), string.format('%d-0', s.letter), 'n', cjson.encode(note), 'h', v, 'm',
+    call('HGET', q.key(s.k, ':m'), seq))
+  q.trimLetters(s)
+  q.forget(s, seq, h)
+  if s.o.pk == 'park' and h.keyed then q.park(s, h.key) end
+end
+
+function q.expire(s, most)
+  local over = call('ZRANGEBYSCORE', q.key(s.k, ':x'), '-inf', now, 'LIMIT', 0, most)
+  for _, each in ipairs(over) do
+    local seq = tonumber(each)
+    local h = q.headerOf(s, seq)
+    q.takeOut(s, seq, h)
+    if s.o.ex == 'dead-letter' then q.bury(s, seq, h, 'expired') else
+      q.forget(s, seq, h)
+      s.dropped = s.dropped + 1
+    end
+  end
+end
+
+-- Those that are due get ready.
+function q.wake(s, most)
+  local due = call('ZRANGEBYSCORE', q.key(s.k, ':d'), '-inf', q.mono(), 'LIMIT', 0, most)
+  if #due == 0 then return end
+  call('ZREM', q.key(s.k, ':d'), unpack(due))
+  local heads = call('HMGET', q.key(s.k, ':h'), unpack(due))
+  local failed = call('HLEN', q.key(s.k, ':f')) > 0 and call('HMGET', q.key(s.k, ':f'), unpack(due)) or {}
+  for i, each in ipairs(due) do
+    local h = q.parse(heads[i])
+    q.offer(s, tonumber(each), h.priority, 0, h.keyed and q.group(s, h.key) or nil)
+    if not h.keyed and not failed[i] then s.undue, s.due = s.undue - 1, s.due + 1 end
+  end
+end
+
+-- Tells the first node that stands in a line that it may come.
+function q.callFirst(s, line, kind)
+  for _ = 1, 10 do
+    local first = call('ZPOPMIN', q.key(s.k, line))
+    if #first == 0 then return end
+    if first[1] == node then return end
+    if call('ZSCORE', P .. 'nodes', first[1]) then
+      if line == ':w' then call('ZADD', q.key(s.k, ':wc'), now, first[1]) end
+      local said = cjson.encode({ w = kind, q = tonumber(s.k) })
+      call('PUBLISH', P .. 'in:' .. first[1], struct.pack('>I4', #said) .. said)
+      return
+    end
+  end
+end
+
+-- The figures of a queue, as the mirror takes them: see queue-mirror.ts.
+function q.figures(s, stamp)
+  local key = s.k
+  local waiting, startable = call('ZCARD', q.key(key, ':o')), call('ZCARD', q.key(key, ':r'))
+  local first, due = unpack(call('ZRANGE', q.key(key, ':d'), 0, 0, 'WITHSCORES'))
+  s.news = s.news[first]
+  local over = call('ZRANGE', q.key(key, ':x'), 0, 0, 'WITHSCORES')[2]
+  local soon = math.min(due and due - q.mono() or 1e15, over and over - now or 1e15)
+  return { tonumber(key), stamp, waiting, s.flight, s.bytes, startable + s.behind, startable,
+    call('ZCARD', q.key(key, ':d')), waiting - s.undue, call('XLEN', q.key(key, ':dl')), call('ZCARD', q.key(key, ':p')),
+    s.published, s.acked, s.again, s.dropped, s.lost, s.due, math.max(0, soon), s.letter }
+end
+
+function q.write(s)
+  q.heads(s)
+  q.flush(s)
+  for _, g in ipairs(s.grouped) do
+    if g.u > 0 and g.p == 0 and g.l ~= DELAYED then
+      s.due, s.undue, g.u, g.t = s.due + g.u, s.undue - g.u, 0, s.next - 1
+    end
+    s.behind = s.behind + q.share(g) - g.was
+    if g.n == 0 and g.l == NONE and g.p == 0 then call('HDEL', q.key(s.k, ':g'), g.key) else
+      call('HSET', q.key(s.k, ':g'), g.key, struct.pack('>BBI4I4d', g.p, g.l, g.n, g.u, g.t))
+    end
+  end
+  call('HSET', q.key(s.k, ''), 'c', cmsgpack.pack({ size = s.size, next = s.next, letter = s.letter, bytes = s.bytes, wbytes = s.wbytes,
+    flight = s.flight, behind = s.behind, undue = s.undue, published = s.published, acked = s.acked, again = s.again,
+    dropped = s.dropped, lost = s.lost, due = s.due }))
+end
+
+-- At the end of a call: figures are written, others are told to come, and the caller gets the figures of all that it touched.
+function q.finish()
+  if #q.list == 0 then return nil end
+  local all = {}
+  q.mono()
+  call('HSET', P .. 'meta', 'raw', now, 'back', q.back)
+  for _, s in ipairs(q.list) do
+    q.write(s)
+    local stamp = call('HINCRBY', P .. 'meta', 'qv', 1)
+    call('ZADD', P .. 'qv', stamp, s.k)
+    local figures = q.figures(s, stamp)
+    all[#all + 1] = figures
+    -- Those who stand there plan by what is due first.
+    if figures[7] > 0 or s.news then q.callFirst(s, ':w', 'ready') end
+    if s.o.ov == 'block' and (s.size < s.size0 or s.bytes < s.bytes0) then q.callFirst(s, ':rw', 'room') end
+  end
+  return all
+end
+`

@@ -1,0 +1,353 @@
+import type { Buffer } from 'node:buffer'
+import type { Clock } from '../../../shared/clock.ts'
+import { FanfareError } from '../../../shared/errors.ts'
+import { randomId } from '../../id/random-id.ts'
+import type { Delivery, DeliveryId, Ending, Settlement } from '../broker.ts'
+import { type Fate, fateOf } from '../rules/fate.ts'
+import { listOf, type OpResult } from './answers.ts'
+import type { Argument } from './link.ts'
+import { QUEUE_LOOK } from './lua/reads.ts'
+import type { QueueMirror } from './queue-mirror.ts'
+import { decodeBody } from './queue-record.ts'
+import type { StreamReads } from './stream-reads.ts'
+import type { Turns } from './turns.ts'
+import type { Op } from './writer.ts'
+
+/** Messages that one op leases, and acks that one op takes. */
+const AT_ONCE = 500
+
+/** What the attempt of a node ended in that gave no sign of life. */
+const NODE_LOST = 'The hub of the consumer was lost.'
+
+/** A message that this node has on lease. */
+interface Held {
+  readonly mirror: QueueMirror
+  readonly seq: number
+  /** That failed before this one. */
+  readonly attempts: number
+  ending: boolean
+}
+
+/** Seq, attempts that failed, and the error of the last one or false. */
+type Given = readonly [number, number, string | false]
+
+/**
+ * The leases of this node. Redis knows that a message is with a node; the number of the delivery, and what has failed before, the node knows. What is lost
+ * with a lost link is put right by `reconcile`: what this node does not know to have goes back.
+ */
+export class QueueLeases {
+  /** Whose leases they are in Redis: another one after this node has been taken for gone. */
+  lessee = randomId(10)
+  private readonly turns: Turns
+  private readonly reads: StreamReads
+  private readonly clock: Clock
+  private readonly held = new Map<DeliveryId, Held>()
+  private readonly batches = new Map<QueueMirror, AckBatch>()
+  /** Queues of which Redis may have leases of this node that it does not know of. */
+  private readonly uncertain = new Set<QueueMirror>()
+  /** How many leases are asked for, by queue. */
+  private readonly asking = new Map<QueueMirror, number>()
+  private last = 0
+
+  constructor(turns: Turns, reads: StreamReads, clock: Clock) {
+    this.turns = turns
+    this.reads = reads
+    this.clock = clock
+  }
+
+  async lease(mirror: QueueMirror, count: number, bytes: number): Promise<Delivery[]> {
+    const deliveries: Delivery[] = []
+    let left = bytes
+    while (deliveries.length < count && left > 0) {
+      const wanted = Math.min(AT_ONCE, count - deliveries.length)
+      const some = await this.leaseSome(mirror, wanted, left)
+      for (const each of some) {
+        deliveries.push(each)
+        left -= each.wire.length
+      }
+      if (some.length < wanted) break
+    }
+    mirror.isHungry = deliveries.length === 0
+    return deliveries
+  }
+
+  private async leaseSome(mirror: QueueMirror, count: number, bytes: number): Promise<Delivery[]> {
+    const { lessee } = this
+    const op = { name: 'qlease', args: [mirror.number, count, bytes, lessee] }
+    let given: readonly Given[]
+    this.asking.set(mirror, (this.asking.get(mirror) ?? 0) + 1)
+    try {
+      given = listOf<Given>((await this.turns.task(op, { frees: true, weight: count })) as object)
+    } catch (error) {
+      // It is asked for again, once there is a link.
+      if (!(error instanceof FanfareError)) throw error
+      this.uncertain.add(mirror)
+      return []
+    } finally {
+      const left = (this.asking.get(mirror) ?? 1) - 1
+      if (left > 0) this.asking.set(mirror, left)
+      else this.asking.delete(mirror)
+    }
+    if (given.length === 0 || lessee !== this.lessee) return []
+    const ids = given.map(([seq, attempts]) => this.hold({ mirror, seq, attempts, ending: false }))
+    try {
+      return await this.deliveriesOf(mirror, given, ids)
+    } catch (error) {
+      this.giveBack(ids)
+      if (error instanceof FanfareError) return []
+      throw error
+    }
+  }
+
+  isAsking(mirror: QueueMirror): boolean {
+    return this.asking.has(mirror)
+  }
+
+  private hold(held: Held): number {
+    this.held.set(++this.last, held)
+    return this.last
+  }
+
+  private async deliveriesOf(
+    mirror: QueueMirror,
+    given: readonly Given[],
+    ids: readonly number[],
+  ): Promise<Delivery[]> {
+    const wires = await this.wires(
+      mirror,
+      given.map(([seq]) => seq),
+    )
+    const deliveries: Delivery[] = []
+    for (const [at, [seq, attempts, error]] of given.entries()) {
+      const wire = wires[at]
+      const id = ids[at] as number
+      // The queue was deleted.
+      if (wire === undefined) this.held.delete(id)
+      else deliveries.push({ id, seq, wire, attempt: attempts + 1, lastError: error === false ? undefined : error })
+    }
+    return deliveries
+  }
+
+  private async wires({ number }: QueueMirror, seqs: readonly number[]): Promise<(string | Uint8Array | undefined)[]> {
+    const values = (await this.reads.run(QUEUE_LOOK, 'bodies', number, ...seqs)) as (Buffer | null)[]
+    return seqs.map((_, at) => {
+      const body = values[at]
+      return body ? decodeBody(body).wire : undefined
+    })
+  }
+
+  /** The wire form of a message on lease. */
+  async wireOf(delivery: DeliveryId): Promise<string | Uint8Array | undefined> {
+    const held = this.held.get(delivery)
+    return held && (await this.wires(held.mirror, [held.seq]))[0]
+  }
+
+  settle(settlement: Settlement, mirror: QueueMirror | undefined): void {
+    const { delivery, ending } = settlement
+    if (delivery === undefined && mirror) return this.settleLate(settlement, mirror)
+    const held = this.held.get(delivery as DeliveryId)
+    if (!held || held.mirror !== mirror || held.ending) return refuseLater(settlement)
+    held.ending = true
+    const done = (lost: boolean) => {
+      this.held.delete(delivery as DeliveryId)
+      if (lost) settlement.refused(new FanfareError('lease_lost'))
+      else settlement.settled()
+    }
+    const failed = (error: FanfareError) => {
+      held.ending = false
+      if (error.code === 'lease_lost') this.held.delete(delivery as DeliveryId)
+      end(settlement, error)
+    }
+    const fate = fateOf(ending, held.attempts, mirror.options, this.clock)
+    this.end(settlement, mirror, this.lessee, held.seq, fate, done, failed)
+  }
+
+  /** Of a message that waits. */
+  private settleLate(settlement: Settlement, mirror: QueueMirror): void {
+    const { ending, seq } = settlement
+    const done = (lost: boolean) => (lost ? settlement.refused(new FanfareError('lease_lost')) : settlement.settled())
+    const failed = (error: FanfareError) => end(settlement, error)
+    const settle = (attempts: number) => {
+      const fate = fateOf(ending, attempts, mirror.options, this.clock)
+      this.end(settlement, mirror, '', seq, fate, done, failed)
+    }
+    if (ending.kind === 'ack') settle(0)
+    else this.attemptsOf(mirror, seq).then(settle, (error) => failed(known(error)))
+  }
+
+  private async attemptsOf({ number }: QueueMirror, seq: number): Promise<number> {
+    return Number(await this.reads.run(QUEUE_LOOK, 'attempts', number, seq))
+  }
+
+  private end(
+    settlement: Settlement,
+    mirror: QueueMirror,
+    lessee: string,
+    seq: number,
+    fate: Fate,
+    done: (lost: boolean) => void,
+    failed: (error: FanfareError) => void,
+  ): void {
+    const fields = endingFields(mirror.number, lessee, seq, fate)
+    if (settlement.drafts.length > 0) {
+      this.turns.publishWith({ settlement, fields, settled: () => done(false), refused: failed })
+    } else if (fate.kind === 'done' && lessee !== '') this.batchOf(mirror).add(seq, done, failed)
+    else {
+      const ended = this.turns.task({ name: 'qend', args: fields }, { frees: true, settles: 1 })
+      ended.then(
+        ({ x }) => done(x === 'LOST'),
+        (error) => failed(known(error)),
+      )
+    }
+  }
+
+  private batchOf(mirror: QueueMirror): AckBatch {
+    const open = this.batches.get(mirror)
+    if (open?.isOpen) return open
+    const batch = new AckBatch(mirror.number, this.lessee)
+    this.batches.set(mirror, batch)
+    const close = () => {
+      if (this.batches.get(mirror) === batch) this.batches.delete(mirror)
+    }
+    this.turns.task(batch, { frees: true, weight: AT_ONCE, settles: 1 }).then(
+      (lost) => {
+        close()
+        batch.answered(lost)
+      },
+      (error) => {
+        close()
+        batch.failed(known(error))
+      },
+    )
+    return batch
+  }
+
+  giveBack(deliveries: readonly DeliveryId[]): void {
+    const byMirror = new Map<QueueMirror, number[]>()
+    for (const id of deliveries) {
+      const held = this.held.get(id)
+      if (!held || held.ending) continue
+      this.held.delete(id)
+      const seqs = byMirror.get(held.mirror)
+      if (seqs) seqs.push(held.seq)
+      else byMirror.set(held.mirror, [held.seq])
+    }
+    for (const [mirror, seqs] of byMirror) {
+      const back = this.turns.task({ name: 'qback', args: [mirror.number, this.lessee, ...seqs] }, { frees: true })
+      back.catch(() => this.uncertain.add(mirror))
+    }
+  }
+
+  /** Gives back what Redis thinks this node has, where it is not so. */
+  reconcile(): void {
+    if (this.uncertain.size === 0 || this.asking.size > 0) return
+    for (const mirror of this.uncertain) {
+      this.uncertain.delete(mirror)
+      void this.keepOnly(mirror, this.heldOf(mirror)).catch(() => this.uncertain.add(mirror))
+    }
+  }
+
+  private heldOf(mirror: QueueMirror): number[] {
+    return [...this.held.values()].filter((held) => held.mirror === mirror).map(({ seq }) => seq)
+  }
+
+  private keepOnly({ number }: QueueMirror, seqs: readonly number[]): Promise<OpResult> {
+    return this.turns.task({ name: 'qkeep', args: [number, this.lessee, ...seqs] }, { frees: true })
+  }
+
+  /** This node was taken for gone: all of its leases are another's. */
+  fenced(): void {
+    this.lessee = randomId(10)
+    this.held.clear()
+    this.batches.clear()
+    this.uncertain.clear()
+  }
+
+  forget(mirror: QueueMirror): void {
+    for (const [id, held] of this.held) if (held.mirror === mirror) this.held.delete(id)
+    this.uncertain.delete(mirror)
+  }
+
+  /** Gives back everything. */
+  async close(): Promise<void> {
+    const mirrors = new Set([...this.uncertain, ...[...this.held.values()].map(({ mirror }) => mirror)])
+    this.held.clear()
+    await Promise.all([...mirrors].map((mirror) => this.keepOnly(mirror, []).catch(() => {})))
+  }
+
+  /** What another node had on lease that was lost is a failed attempt each. */
+  async reap(lessee: string, mirrorOf: (number: number) => QueueMirror | undefined): Promise<void> {
+    for (;;) {
+      const [isDone, found] = (await this.turns.task(
+        { name: 'qlapsed', args: [lessee] },
+        { frees: true },
+      )) as unknown as [boolean, readonly (readonly [number, number, number])[]]
+      if (isDone) return
+      const ends = listOf<readonly [number, number, number]>(found).flatMap(([number, seq, attempts]) => {
+        const mirror = mirrorOf(number)
+        if (!mirror) return []
+        const ending: Ending = { kind: 'nack', error: NODE_LOST, delayMs: undefined }
+        const fate = fateOf(ending, attempts, mirror.options, this.clock)
+        return [this.turns.task({ name: 'qend', args: endingFields(number, lessee, seq, fate) }, { frees: true })]
+      })
+      if (ends.length === 0) return
+      await Promise.all(ends)
+    }
+  }
+}
+
+/** Acks of one queue that go in one op. It takes more until it is sent. */
+class AckBatch implements Op {
+  readonly name = 'qack'
+  isOpen = true
+  private readonly head: readonly Argument[]
+  private readonly seqs: number[] = []
+  private readonly answers: { done(lost: boolean): void; failed(error: FanfareError): void }[] = []
+
+  constructor(queue: number, lessee: string) {
+    this.head = [queue, lessee]
+  }
+
+  add(seq: number, done: (lost: boolean) => void, failed: (error: FanfareError) => void): void {
+    this.seqs.push(seq)
+    this.answers.push({ done, failed })
+    if (this.seqs.length >= AT_ONCE) this.isOpen = false
+  }
+
+  get args(): readonly Argument[] {
+    this.isOpen = false
+    return [...this.head, ...this.seqs]
+  }
+
+  answered(result: OpResult): void {
+    const lost = new Set(listOf<number>(result as object))
+    for (const [at, { done }] of this.answers.entries()) done(lost.has(this.seqs[at] as number))
+  }
+
+  failed(error: FanfareError): void {
+    for (const { failed } of this.answers) failed(error)
+  }
+}
+
+/** As `q.ending` in `lua/queues.ts` takes them. */
+function endingFields(queue: number, lessee: string, seq: number, fate: Fate): Argument[] {
+  const head = [queue, lessee, seq]
+  if (fate.kind === 'done') return [...head, 'ack', 0, '', 0, '']
+  const error = fate.error === undefined ? [0, ''] : [1, fate.error]
+  if (fate.kind === 'retry') return [...head, 'retry', fate.attempts, Math.round(fate.delayMs), ...error]
+  return [...head, 'dead', fate.attempts, fate.reason, ...error]
+}
+
+function known(error: unknown): FanfareError {
+  return error instanceof FanfareError ? error : new FanfareError('storage_failed')
+}
+
+function end(settlement: Settlement, error: FanfareError): void {
+  if (error.code === 'outcome_unknown') settlement.unknown(error)
+  else settlement.refused(error)
+}
+
+/** Not in the call that settles: whoever calls does not expect its answer there. */
+function refuseLater(settlement: Settlement): void {
+  queueMicrotask(() => settlement.refused(new FanfareError('lease_lost')))
+}

@@ -1,0 +1,102 @@
+import { Buffer } from 'node:buffer'
+import type { Offsets } from '../../../shared/streams.ts'
+import type { Draft, MessageParts, Placement } from '../broker.ts'
+import { compose, composedBytes } from '../compose.ts'
+import { DEFAULT_PRIORITY } from '../rules/order.ts'
+import { decodeRecord, type RecordParts } from './record.ts'
+
+/**
+ * A message in a queue is in two parts. Its attributes are what the scripts go by: flags, priority, bytes, length of the record, when it
+ * expires and is due, and its key. Its body is where else it is (a line each: when it was published, its identity, whether its id has a
+ * scope, its offsets), and the record. See `HEAD` and `q.enterSegment` in `lua/`.
+ */
+const ATTRIBUTE_BYTES = 26
+const PRIORITY_AT = 1
+const BYTES_AT = 2
+const LENGTH_AT = 6
+const EXPIRES_AT = 10
+const DUE_AT = 18
+const KEYED = 1
+const SCOPED = 2
+/** Before the attributes, a message that is stored has the time at which it came. */
+export const TIME_BYTES = 8
+
+export interface Attributes {
+  readonly key: string | undefined
+  readonly isScoped: boolean
+  readonly priority: number
+  readonly bytes: number
+  /** Of the record. */
+  readonly length: number
+  readonly expiresAt: number | undefined
+  readonly dueAt: number | undefined
+}
+
+export function encodeAttributes({ key, isScoped, priority, bytes, length, expiresAt, dueAt }: Attributes): Buffer {
+  const keyBytes = key === undefined ? 0 : Buffer.byteLength(key)
+  const attributes = Buffer.allocUnsafe(ATTRIBUTE_BYTES + keyBytes)
+  attributes[0] = (key === undefined ? 0 : KEYED) | (isScoped ? SCOPED : 0)
+  attributes[PRIORITY_AT] = priority
+  attributes.writeUInt32BE(bytes, BYTES_AT)
+  attributes.writeUInt32BE(length, LENGTH_AT)
+  attributes.writeDoubleBE(expiresAt ?? 0, EXPIRES_AT)
+  attributes.writeDoubleBE(dueAt ?? 0, DUE_AT)
+  if (key !== undefined) attributes.write(key, ATTRIBUTE_BYTES)
+  return attributes
+}
+
+/** `bytes`: what it takes in the queue. */
+export function attributesOf(draft: Draft, bytes: number, length: number): Buffer {
+  const { key, priority = DEFAULT_PRIORITY, expiresAt, dueAt } = draft
+  return encodeAttributes({ key, isScoped: isScoped(draft), priority, bytes, length, expiresAt, dueAt })
+}
+
+function isScoped({ ownId, publisher }: Draft): boolean {
+  return ownId && publisher !== undefined
+}
+
+/** What a draft takes in a queue if it is published now, with these offsets: the digits of the places that it will get are not known. */
+export function bytesInQueue(draft: Draft, identity: string | undefined, offsets: Offsets, now: number): number {
+  const scope = identity !== undefined && isScoped(draft) ? scopeIn(identity, draft.id) : undefined
+  return composedBytes(draft, { publishedAt: now, offsets, scope })
+}
+
+/** A message as it is stored in a queue. */
+export interface QueuedMessage {
+  readonly parts: RecordParts
+  readonly about: Buffer
+  readonly wire: string | Uint8Array
+}
+
+export function decodeBody(body: Buffer): QueuedMessage {
+  const recordAt = 2 + body.readUInt16BE(0)
+  const [publishedAt, identity, scoped, offsets] = body.toString('utf8', 2, recordAt).split('\n') as [
+    string,
+    string,
+    string,
+    string,
+  ]
+  const [parts] = decodeRecord(body, recordAt)
+  const placement: Placement = {
+    publishedAt: Number(publishedAt),
+    offsets: JSON.parse(`{${offsets}}`) as Offsets,
+    scope: scoped === '1' ? scopeIn(identity, parts.id) : undefined,
+  }
+  return { parts, about: body.subarray(0, recordAt), wire: compose(parts, placement) }
+}
+
+/** An identity is a scope and an id. */
+function scopeIn(identity: string, id: MessageParts['id']): string {
+  return identity.slice(0, identity.length - id.length)
+}
+
+/** Of a stored message: bytes in the queue, key, and whether its id has a scope. */
+export function storedAttributes(header: Buffer): Pick<Attributes, 'bytes' | 'key' | 'isScoped'> {
+  const attributes = header.subarray(TIME_BYTES)
+  const flags = attributes[0] as number
+  return {
+    bytes: attributes.readUInt32BE(BYTES_AT),
+    key: flags & KEYED ? attributes.toString('utf8', ATTRIBUTE_BYTES) : undefined,
+    isScoped: (flags & SCOPED) !== 0,
+  }
+}
