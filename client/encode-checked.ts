@@ -54,6 +54,7 @@ function faultIn(given: unknown, levels: number, around: unknown[] = []): string
     if (ArrayBuffer.isView(value)) return ' is bytes'
     if (typeof (value as { toJSON?: unknown }).toJSON === 'function') {
       value = (value as { toJSON(key: string): unknown }).toJSON('')
+      if (value === null && given instanceof Date) return ' is an invalid Date'
     }
   }
   if (value === null || value === undefined || typeof value === 'string' || typeof value === 'boolean') return undefined

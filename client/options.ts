@@ -2,7 +2,7 @@ import { shown } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { MAX_DELAY_MS } from '../shared/field-rules.ts'
 import { didYouMean } from '../shared/nearest-name.ts'
-import { ANY, isFields, mismatch, number, type Rule, whole } from '../shared/rules.ts'
+import { ANY, NUMBER as INTEGER, isFields, mismatch, number, type Rule, whole } from '../shared/rules.ts'
 import { DURATION_WORDS, type Duration, durationMs, type Instant } from '../shared/time.ts'
 
 /** A rule for each option: the compiler reports a missing one, and unknown options are found. */
@@ -27,7 +27,7 @@ export const WAIT = durationFrom(1)
 export const DELAY = durationFrom(0)
 export const INSTANT: Rule = [
   'a Date, or milliseconds since 1970',
-  (value) => NUMBER[1](value instanceof Date ? value.getTime() : value),
+  (value) => (typeof value === 'number' || value instanceof Date) && INTEGER[1](timeOf(value)),
 ]
 export const SIGNAL: Rule = [
   'an AbortSignal',

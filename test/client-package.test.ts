@@ -33,8 +33,8 @@ it('the package for clients has the version of the other one, all that its entri
 })
 
 it.each([
-  ['@fanfare/client', 20_250],
-  ['@fanfare/client/pubsub', 15_950],
+  ['@fanfare/client', 20_300],
+  ['@fanfare/client/pubsub', 16_000],
 ])('a page that bundles %s loads no more than %i bytes for it', async (name, most) => {
   const { outputFiles } = await build({
     stdin: { contents: `export { connect } from '${name}'`, resolveDir: folder },

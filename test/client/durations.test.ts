@@ -95,3 +95,12 @@ it('an extension and a movement of the time that are not durations are refused',
   expect(() => hub.advance('soon')).toThrow(refused)
   expect(() => hub.cut({ duration: 'long' })).toThrow(refused)
 })
+
+it('an instant beyond all calendars, or a Date that is none, is refused before it is sent', async () => {
+  const client = hub.connect()
+  for (const time of [new Date(Number.NaN), 1e20, -1, Number.NaN, '2026-01-31'] as number[]) {
+    const words = { code: 'bad_option', message: expect.stringContaining('a Date, or milliseconds since 1970') }
+    await expect(client.publish('a', 1, { expiresAt: time })).rejects.toMatchObject(words)
+    await expect(client.publish('a', 1, { deliverAt: time })).rejects.toMatchObject(words)
+  }
+})

@@ -51,6 +51,7 @@ onEveryEngine('data', (hubs) => {
     ['a buffer inside', [Buffer.from('a')], /data\[0\] is bytes/],
     ['a bigint', { n: 1n }, /data\.n is a bigint/],
     ['NaN', { n: Number.NaN }, /data\.n is NaN/],
+    ['a Date that is none', { at: [new Date(Number.NaN)] }, /data\.at\[0\] is an invalid Date/],
     ['infinity', [1, Number.POSITIVE_INFINITY], /data\[1\] is Infinity/],
     ['a function', { a: { f: () => {} } }, /data\.a\.f is a function/],
     ['a symbol', Symbol('s'), /data is a symbol/],
