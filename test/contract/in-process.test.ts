@@ -279,7 +279,7 @@ describe.each(HUBS)('%s', (_, engine) => {
     [{ permissions: { publish: ['a..b'] } }, 'bad_option'],
     [{ permissions: { write: ['a'] } }, 'bad_option'],
     [{ backoff: { base: 0 } }, 'bad_option'],
-    [{ name: 'x'.repeat(201) }, 'bad_frame'],
+    [{ name: 'x'.repeat(201) }, 'bad_option'],
     [null, 'bad_option'],
   ])('refuses the options %o', async (options, code) => {
     const hub = await start()
