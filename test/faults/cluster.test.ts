@@ -9,6 +9,7 @@ import {
   goesOn,
   node,
   publishing,
+  RIGHTS,
   readyIs,
   reconnected,
   redisOf,
@@ -19,10 +20,6 @@ import {
 import { HubProcess } from '../setup/hub-process.ts'
 
 const slow = it.runIf(SLOW)
-/** The line of `docs/operations/cluster.md`. */
-const ACL =
-  'on >secret ~fanfare:* ~{fanfare}:* &fanfare:* &{fanfare}:* -@all +hello +auth +ping +info +select +config|get +publish +subscribe +pubsub|numsub +evalsha +script|load +time +wait +set +persist +pexpire +unlink +@hash +@sortedset +@list'
-
 describe('hubs of a cluster, as processes', () => {
   it('go on when one of them is killed, and requests to its responders end', async () => {
     const redis = await redisOf()
@@ -114,13 +111,44 @@ describe('hubs of a cluster, as processes', () => {
 
   it('need only the commands of the documentation', async () => {
     const redis = await redisOf()
-    await command(redis, 'ACL', 'SETUSER', 'hub', ...ACL.split(' '))
+    await command(redis, 'ACL', 'SETUSER', 'hub', ...RIGHTS)
     const url = redis.url.replace('//', '//hub:secret@')
     const [a, b] = await Promise.all([node(url), node(url)])
     const seen = await watch(clientOf(b), 'live')
     publishing(clientOf(a), 'live')
     await goesOn(seen)
     expect(seen).not.toContain('link')
+  })
+
+  it('need no others for streams and queues', async () => {
+    const redis = await redisOf()
+    await command(redis, 'ACL', 'SETUSER', 'hub', ...RIGHTS)
+    const hub = await node(redis.url.replace('//', '//hub:secret@'), { 'cluster-durability': 'relaxed' })
+    const client = clientOf(hub)
+    await client.admin.streams.declare({ name: 's', topics: ['jobs.#'], lastValue: true })
+    await client.admin.queues.declare({
+      name: 'q',
+      bindings: [{ topic: 'jobs.#' }],
+      maxAttempts: 2,
+      backoff: { base: 1 },
+    })
+    const attempts: number[] = []
+    client.consume<number>('q', ({ data, attempt }) => {
+      attempts.push(data * 10 + attempt)
+      if (data > 1) throw new Error('not this one')
+    })
+    await client.publish('jobs.a', 1, { key: 'group', delay: 10, expiresAt: new Date(Date.now() + 60_000), id: 'own' })
+    await client.publish('jobs.a', 2, { priority: 9 })
+    await expect.poll(() => attempts.toSorted()).toEqual([11, 21, 22])
+    await expect.poll(() => client.admin.queues.deadLetters.count('q')).toBe(1)
+    await client.admin.queues.deadLetters.redrive('q')
+    await expect.poll(() => client.admin.queues.deadLetters.count('q')).toBe(1)
+    await client.admin.queues.purge('q')
+    const replayed: unknown[] = []
+    client.subscribe('jobs.#', ({ data }) => void replayed.push(data), { from: 'earliest' })
+    await expect.poll(() => replayed.length).toBeGreaterThan(0)
+    await client.admin.queues.delete('q')
+    await client.admin.streams.delete('s')
   })
 
   it('refuse a wrong password, a Redis that is too old, and one that does not answer', async () => {

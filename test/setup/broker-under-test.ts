@@ -12,6 +12,8 @@ export interface BrokerSettings {
 export interface BrokerMaker {
   /** Whether a commit costs next to nothing. */
   readonly isFast: boolean
+  /** Whether it may look at a publish only after its owner has left, and refuse what the embedded broker would have kept. */
+  readonly looksLater: boolean
   /** Opens a broker that has nothing yet. */
   open(settings: BrokerSettings): Promise<BrokerUnderTest>
 }
