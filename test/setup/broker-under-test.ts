@@ -12,7 +12,7 @@ export interface BrokerSettings {
 export interface BrokerMaker {
   /** Whether a commit costs next to nothing. */
   readonly isFast: boolean
-  /** Whether it may look at a publish only after its owner has left, and refuse what the embedded broker would have kept. */
+  /** Whether publishes that wait for room may be looked at later than those of the embedded broker. */
   readonly looksLater: boolean
   /** Opens a broker that has nothing yet. */
   open(settings: BrokerSettings): Promise<BrokerUnderTest>
