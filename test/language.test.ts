@@ -18,7 +18,7 @@ const AREAS: readonly (readonly [paths: RegExp, part: Part])[] = [
   [/^docs\/.*\.md$/, 'all'],
   [/^demo\/.*\.(ts|html|css)$/, 'all'],
   [/^test\/(?!language|setup\/cluster|faults\/cluster).*\.(ts|js)$/, 'tests'],
-  [/^server\/(?!bus\/|broker\/redis\/).*\.(ts|css|html|yaml)$/, 'all'],
+  [/^server\/.*\.(ts|css|html|yaml)$/, 'all'],
   [/^(ARCHITECTURE|CHANGELOG|CONTRIBUTING|PROTOCOL|README)\.md$/, 'all'],
 ]
 

@@ -28,8 +28,8 @@ import type { MessageHeaders } from '../../shared/frames.ts'
  * of the others sees the same from its side.
  *
  * **Ownership.** A message is never changed, by the bus or by those who get it. The bus counts interests: it keeps one in a pattern
- * until `unsubscribe` has been called as often as `subscribe`. What a node has said to another ends when it has left: whoever
- * remembers something of a node forgets it with `left`, and says its own again with `joined`.
+ * until `unsubscribe` has been called as often as `subscribe`. What one node has announced to another ends when it leaves: on
+ * `left`, forget what you remember of a node; on `joined`, announce your own state again.
  */
 export interface Bus {
   /** This node. */

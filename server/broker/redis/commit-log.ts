@@ -234,7 +234,7 @@ export class CommitLog {
   }
 
   private take(commit: PendingCommit): void {
-    // Until the state is read, nobody knows which numbers are new.
+    // Which numbers are new is unknown until the state has been read.
     if (!this.isPaused && commit.event.c <= this.applied) return
     this.pending.set(commit.event.c, commit)
     this.applyAll()

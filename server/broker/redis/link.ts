@@ -135,7 +135,7 @@ export class BrokerLink {
         return await redis.callBuffer('EVALSHA', sha, 1, this.keys.meta, ...args)
       } catch (error) {
         if (!String(error).includes('NOSCRIPT')) throw error
-        // Somebody has flushed the scripts. It has not run.
+        // The scripts were flushed, so this call did nothing.
         this.loaded.get(redis)?.clear()
         return redis.callBuffer('EVALSHA', await this.shaOf(redis, script), 1, this.keys.meta, ...args)
       }

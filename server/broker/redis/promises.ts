@@ -71,7 +71,7 @@ export class PromiseCheck {
     return this.fault === undefined
   }
 
-  /** Throws `bad_config` if something is kept there that may be lost, and nobody has accepted that. */
+  /** Throws `bad_config` if this Redis holds data that it may lose, and the configuration does not accept that. */
   async check(keeps: () => Promise<boolean>): Promise<void> {
     const { fault } = await promiseOf(this.link)
     const isNews = fault !== this.fault

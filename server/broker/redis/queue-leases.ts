@@ -347,7 +347,7 @@ function end(settlement: Settlement, error: FanfareError): void {
   else settlement.refused(error)
 }
 
-/** Not in the call that settles: whoever calls does not expect its answer there. */
+/** Answers later, not during the call to `settle`: the caller does not expect a callback from within its own call. */
 function refuseLater(settlement: Settlement): void {
   queueMicrotask(() => settlement.refused(new FanfareError('lease_lost')))
 }

@@ -51,7 +51,7 @@ export interface RedisBrokerOptions {
   /** No limit by default. */
   readonly cursorsPerStream?: number
   readonly cursorIdleMs?: number
-  /** Bytes of publishes that wait for room in queues; 0, the default, is no limit. */
+  /** Bytes of publishes that wait for room in queues; 0, the default, means unlimited. */
   readonly waitingPublishBytes?: number
   /** In tests, the time for Redis, too. By default Redis has its own, and this node that of its machine. */
   readonly clock?: Clock
@@ -355,7 +355,7 @@ export class RedisBroker implements Broker {
     })
   }
 
-  /** Another Redis goes on that has not got everything. What was not safe has been told to nobody; anything else begins a new incarnation. */
+  /** The Redis that took over may lack commits. If none of these was reported yet, they are dropped; otherwise a new incarnation begins. */
   private async lost(from: number): Promise<void> {
     if (from <= this.log.applied) await this.writer.join(true, true)
     this.log.dropUnsafe()

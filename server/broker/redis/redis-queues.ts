@@ -17,7 +17,7 @@ import type { Turns } from './turns.ts'
 import { fullQueue, type WaitingDrafts } from './waiting-drafts.ts'
 import type { Op } from './writer.ts'
 
-/** How often this node looks at what others have changed, in milliseconds. It is told of what it waits for; this is the net. */
+/** How often this node looks at what others have changed, in milliseconds. Other nodes notify it of what it waits for; this catches a notice that was lost. */
 const LOOK_MS = 1_000
 /** Queues that one look takes. */
 const LOOK_QUEUES = 200
@@ -186,7 +186,7 @@ export class RedisQueues {
     if (!mirror) return
     const { name } = mirror.options
     if (w === 'room') return this.turns.roomIn(name)
-    // Nobody here may want it any more: then the next in line is called.
+    // If no consumer here wants it any more, the next waiting node is called.
     this.log.events.ready(name)
     setImmediate(() => {
       if (!this.leases.isAsking(mirror))
@@ -199,7 +199,7 @@ export class RedisQueues {
     return this.leases.reap(lessee, (number) => this.log.queueOf(number))
   }
 
-  /** The space is another one: nothing is on lease, and stamps begin anew. */
+  /** The space is a different one: nothing is on lease, and stamps start again. */
   renewed(): void {
     this.stamp = 0
     this.leases.fenced()

@@ -28,7 +28,7 @@ export class StreamReads {
     this.clock = clock
   }
 
-  /** Asks again on the next link where one is lost, however long that takes: reading twice costs nothing, and a reader that is told would ask again. */
+  /** Repeats a read on the next link if one is lost, however long that takes: a second read does no harm, and a reader that got an error would repeat it anyway. */
   private async reading<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     for (;;) {
       await this.link.standsWithin(LINK_WAIT_MS)

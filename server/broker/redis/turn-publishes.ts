@@ -30,7 +30,7 @@ interface Slot {
   readonly ack: AckSlot | undefined
   /** It has waited for room. */
   readonly waited: WaitingPublish | undefined
-  /** `untold`: whoever publishes it hears only of its ack. */
+  /** `untold`: its publisher gets an answer to the ack only. */
   answer: Kept | FanfareError | 'waits' | 'untold' | undefined
 }
 
@@ -264,7 +264,7 @@ export class TurnPublishes {
     return answers
   }
 
-  /** The same where Redis has lost the turn after it had answered it, and nobody was told yet. */
+  /** The same if Redis lost the turn after it had answered it, before the outcome was reported. */
   lostAnswers(error: FanfareError): (() => void)[] {
     const answers: (() => void)[] = []
     for (const { encoded, answer } of this.slots) {

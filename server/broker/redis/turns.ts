@@ -292,7 +292,7 @@ export class Turns {
     work.publishes.failed(known, onlyRoom)
   }
 
-  /** Redis has lost a turn that it had answered, and nobody has been told of it yet. */
+  /** Redis has lost a turn that it had answered, before its outcome was reported to anyone. */
   private lost({ publishes, tasks }: TurnWork): void {
     const error = new FanfareError('outcome_unknown')
     for (const task of tasks) this.unexpected.run('broker', () => task.failed(error))

@@ -22,7 +22,7 @@ export class WaitingDrafts {
     this.bytesOf = bytesOf
   }
 
-  /** Those whose turn it is, at most so many. */
+  /** The next ones in line, up to a limit. */
   asked(most: number): WaitingPublish[] {
     const asked: WaitingPublish[] = []
     const later: WaitingPublish[] = []

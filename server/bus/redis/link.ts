@@ -25,7 +25,7 @@ export interface LinkEvents {
  * miss what it believes to get, or say what it believes to be heard. Nothing is sent again, and nothing waits while it is down.
  */
 export class RedisLink {
-  /** How many links there have been: what an earlier one sent is told apart by it. */
+  /** Counts the links, so that what an earlier one sent can be recognized. */
   number = 0
   isUp = false
   private readonly address: RedisAddress

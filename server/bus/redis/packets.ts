@@ -83,7 +83,7 @@ export interface Asked extends Sender {
   readonly type: 'asked'
   readonly question: number
   readonly name: string
-  /** As `encodeValue` has it. */
+  /** In the form that `encodeValue` writes. */
   readonly params: string
 }
 

@@ -19,7 +19,7 @@ export class TopicRecord {
   }
 
   add(topic: string, mark: number): void {
-    // Most messages of a batch are on few topics: they keep their places.
+    // A batch usually has few topics, so each keeps its place.
     if (this.marks.get(topic) === mark) return
     this.marks.delete(topic)
     this.marks.set(topic, mark)

@@ -80,7 +80,7 @@ ops.qend = function(at)
   return {}
 end
 
--- number, lessee, seqs…: gives back what nobody has tried.
+-- number, lessee, seqs…: returns messages that no client has tried.
 ops.qback = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
@@ -192,7 +192,7 @@ ops.qtime = function(at)
   return {}
 end
 
--- number, up to: lets go of some that wait and came before. Gives how many, and the number that comes next in the queue.
+-- number, up to: discards some waiting messages with lower numbers. Returns their count and the next number of the queue.
 ops.qpurge = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])

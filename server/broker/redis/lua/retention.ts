@@ -68,7 +68,7 @@ local function retain(s)
     if not isOver and lastTime >= now - s.maxAge then return skipInto(s, first, firstTime, lastTime) end
     removeOldest(s, oldest[1], last)
   end
-  -- More is left: whoever looks at the stream next goes on.
+  -- More is left: the next node that looks at the stream continues.
   s.oldest = 1
 end
 
