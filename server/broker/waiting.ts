@@ -5,6 +5,8 @@ export interface WaitingPublish {
   readonly draft: Draft
   /** The bytes that it counts towards the limit. */
   readonly bytes: number
+  /** Grows from one publish to the next. */
+  readonly arrival: number
   readonly places: readonly PlaceInLine[]
 }
 
@@ -28,14 +30,24 @@ class WaitingLine {
     this.queue = queue
   }
 
+  /** Joins where its arrival puts it, which is nearly always the end. */
   join(waiting: WaitingPublish): PlaceInLine {
-    const place: PlaceInLine = { line: this, waiting, before: this.last, behind: undefined }
-    if (this.last) this.last.behind = place
+    let before = this.last
+    while (before && before.waiting.arrival > waiting.arrival) before = before.before
+    const behind = before ? before.behind : this.first
+    const place: PlaceInLine = { line: this, waiting, before, behind }
+    if (before) before.behind = place
     else this.first = place
-    this.last = place
+    if (behind) behind.before = place
+    else this.last = place
     this.count++
     this.bytes += waiting.bytes
     return place
+  }
+
+  /** Whether one of it arrived before that. */
+  isBefore(arrival: number): boolean {
+    return this.first !== undefined && this.first.waiting.arrival < arrival
   }
 
   leave({ waiting, before, behind }: PlaceInLine): void {
@@ -63,6 +75,7 @@ export class WaitingPublishes {
   bytes = 0
   /** Limit of `bytes`; 0 for no limit. */
   readonly limitBytes: number
+  private arrivals = 0
   private readonly byQueue = new Map<string, WaitingLine>()
   private readonly byOwner = new Map<object, Map<string, WaitingLine>>()
   /** Publishes to check again. */
@@ -75,9 +88,14 @@ export class WaitingPublishes {
     this.limitBytes = limitBytes
   }
 
-  add(draft: Draft, bytes: number): void {
+  /** The place in the order of arrival of a publish that arrives now. */
+  arrives(): number {
+    return ++this.arrivals
+  }
+
+  add(draft: Draft, bytes: number, arrival = this.arrives()): void {
     const places: PlaceInLine[] = []
-    const waiting: WaitingPublish = { draft, bytes, places }
+    const waiting: WaitingPublish = { draft, bytes, arrival, places }
     places.push(this.lineOf(draft).join(waiting))
     for (const name of draft.route.queues) places.push(this.lineTo(name).join(waiting))
     this.count++
@@ -100,11 +118,15 @@ export class WaitingPublishes {
     this.bytes -= waiting.bytes
   }
 
-  /** Whether an earlier publish of the same owner and topic waits, or one for a queue whose line counts. */
-  isBehind({ owner, topic, route }: Draft, counts: (queue: string) => boolean): boolean {
+  /** Whether an earlier publish of the same owner and topic waits, or one for a queue whose line counts. By default it arrives now. */
+  isBehind(
+    { owner, topic, route }: Draft,
+    counts: (queue: string) => boolean,
+    arrival = Number.POSITIVE_INFINITY,
+  ): boolean {
     if (this.count === 0) return false
-    if (this.byOwner.get(owner)?.has(topic)) return true
-    return route.queues.some((name) => this.byQueue.has(name) && counts(name))
+    if (this.byOwner.get(owner)?.get(topic)?.isBefore(arrival)) return true
+    return route.queues.some((name) => this.byQueue.get(name)?.isBefore(arrival) && counts(name))
   }
 
   /** Whether a waiting publish is the first of its owner and topic, and of each queue whose line counts. */

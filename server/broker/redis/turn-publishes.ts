@@ -24,6 +24,7 @@ export function draftsOf(publishing: Publishing): readonly Draft[] {
 /** A draft of a turn, and what has become of it. */
 interface Slot {
   readonly encoded: EncodedDraft
+  readonly arrival: number
   /** An earlier one of the same turn with the same id. */
   readonly sameAs: Slot | undefined
   /** The ack that publishes it. */
@@ -36,6 +37,7 @@ interface Slot {
 
 interface AckSlot {
   readonly of: PublishingAck
+  readonly arrival: number
   readonly slots: Slot[]
   answer: 'settled' | FanfareError | undefined
 }
@@ -75,35 +77,42 @@ export class TurnPublishes {
   }
 
   private takeDraft(draft: Draft, waited: WaitingPublish | undefined): void {
-    const refusal = waited ? this.waiting.gone(draft) : (this.routed(draft) ?? this.waiting.admit(draft))
+    const arrival = waited?.arrival ?? this.waiting.waiting.arrives()
+    const refusal = waited ? this.waiting.gone(draft) : (this.routed(draft) ?? this.waiting.admit(draft, arrival))
     const encoded = refusal ?? this.encoded(draft)
     if (typeof encoded !== 'object' || encoded instanceof FanfareError) {
       const nothing = { draft, record: NO_RECORD, identity: undefined }
-      this.slots.push({ encoded: nothing, sameAs: undefined, ack: undefined, waited, answer: encoded })
-    } else this.add(encoded, undefined, waited)
+      this.slots.push({ encoded: nothing, arrival, sameAs: undefined, ack: undefined, waited, answer: encoded })
+    } else this.add(encoded, arrival, undefined, waited)
   }
 
   /** False: one of its ids is in this turn already, and how that ends is not known yet. */
   private takeAck(of: PublishingAck): boolean {
     const { drafts } = of.settlement
-    const ack: AckSlot = { of, slots: [], answer: undefined }
+    const arrival = this.waiting.waiting.arrives()
+    const ack: AckSlot = { of, arrival, slots: [], answer: undefined }
     const all: EncodedDraft[] = []
     for (const draft of drafts) {
       const encoded = this.routed(draft) ?? this.encoded(draft)
       if (encoded instanceof FanfareError) ack.answer ??= encoded
       else all.push(encoded)
     }
-    ack.answer ??= this.waiting.admitAll(drafts)
+    ack.answer ??= this.waiting.admitAll(drafts, arrival)
     if (!ack.answer && all.some(({ identity }) => identity !== undefined && this.byIdentity.has(identity))) return false
     this.acks.push(ack)
-    if (!ack.answer) for (const encoded of all) ack.slots.push(this.add(encoded, ack, undefined))
+    if (!ack.answer) for (const encoded of all) ack.slots.push(this.add(encoded, arrival, ack, undefined))
     return true
   }
 
-  private add(encoded: EncodedDraft, ack: AckSlot | undefined, waited: WaitingPublish | undefined): Slot {
+  private add(
+    encoded: EncodedDraft,
+    arrival: number,
+    ack: AckSlot | undefined,
+    waited: WaitingPublish | undefined,
+  ): Slot {
     const { identity } = encoded
     const sameAs = identity === undefined ? undefined : this.byIdentity.get(identity)
-    const slot: Slot = { encoded, sameAs, ack, waited, answer: undefined }
+    const slot: Slot = { encoded, arrival, sameAs, ack, waited, answer: undefined }
     if (identity !== undefined && !sameAs && isKept(slot)) this.byIdentity.set(identity, slot)
     this.slots.push(slot)
     return slot
@@ -207,27 +216,26 @@ export class TurnPublishes {
       else verdicts.set(open[place - 1] as Slot, verdict === 'wait' ? 'waits' : refusal)
     }
     for (const slot of open) {
-      const { ack, waited, encoded } = slot
+      const { ack } = slot
       if (ack) this.judgeAck(ack, full.get(ack))
-      else slot.answer = this.judge(encoded.draft, waited, verdicts.get(slot))
+      else slot.answer = this.judge(slot, verdicts.get(slot))
     }
     return makeRoom
   }
 
   /** What comes after one that waits must not overtake it. */
   private judge(
-    draft: Draft,
-    waited: WaitingPublish | undefined,
+    { encoded: { draft }, waited, arrival }: Slot,
     verdict: 'waits' | FanfareError | undefined,
   ): 'waits' | FanfareError | undefined {
     if (verdict instanceof FanfareError) return verdict
     if (waited) return verdict && this.waiting.waitsOn(waited)
-    return verdict ? this.waiting.wait(draft) : this.waiting.admit(draft)
+    return verdict ? this.waiting.wait(draft, arrival) : this.waiting.admit(draft, arrival)
   }
 
   private judgeAck(ack: AckSlot, verdict: FanfareError | undefined): void {
     if (ack.answer) return
-    const refusal = verdict ?? this.waiting.admitAll(ack.of.settlement.drafts)
+    const refusal = verdict ?? this.waiting.admitAll(ack.of.settlement.drafts, ack.arrival)
     if (refusal) refuseAck(ack, refusal)
   }
 
@@ -277,10 +285,10 @@ export class TurnPublishes {
     return answers
   }
 
-  private tell({ encoded: { draft }, sameAs, waited, answer: own }: Slot, answers: (() => void)[]): void {
+  private tell({ encoded: { draft }, arrival, sameAs, waited, answer: own }: Slot, answers: (() => void)[]): void {
     let answer = own ?? asDuplicate(sameAs?.answer)
     // The one with its id waits: it waits behind it.
-    if (answer === 'waits' && own === undefined) answer = this.waiting.wait(draft)
+    if (answer === 'waits' && own === undefined) answer = this.waiting.wait(draft, arrival)
     if (waited && answer !== 'waits') this.waiting.ended(waited)
     if (answer === 'waits' || answer === 'untold' || answer === undefined) return
     const told = answer

@@ -43,31 +43,32 @@ export class WaitingDrafts {
   }
 
   /** Before a draft is sent: it goes (undefined), waits, or is refused. */
-  admit(draft: Draft): 'waits' | FanfareError | undefined {
+  admit(draft: Draft, arrival: number): 'waits' | FanfareError | undefined {
     if (this.waiting.isCutShort(draft)) return new FanfareError('connection_lost')
-    return this.isBehind(draft) ? this.wait(draft) : undefined
+    return this.isBehind(draft, arrival) ? this.wait(draft, arrival) : undefined
   }
 
   /** Before an ack that publishes is sent: gives why it cannot be. */
-  admitAll(drafts: readonly Draft[]): FanfareError | undefined {
+  admitAll(drafts: readonly Draft[], arrival: number): FanfareError | undefined {
     if (drafts.some((draft) => this.waiting.isCutShort(draft))) return new FanfareError('connection_lost')
-    const behind = drafts.find((draft) => this.isBehind(draft))
+    const behind = drafts.find((draft) => this.isBehind(draft, arrival))
     return behind && behindOthers(behind)
   }
 
-  isBehind(draft: Draft): boolean {
-    return this.waiting.isBehind(draft, this.blocks)
+  /** Those of its turn that came later may wait already, and must not hold it up. */
+  isBehind(draft: Draft, arrival: number): boolean {
+    return this.waiting.isBehind(draft, this.blocks, arrival)
   }
 
   /** Has a draft wait, if its owner is there and the limit allows it. */
-  wait(draft: Draft): 'waits' | FanfareError {
+  wait(draft: Draft, arrival: number): 'waits' | FanfareError {
     const { waiting } = this
     const bytes = this.bytesOf(draft)
     const tooSmall = draft.route.queues.find((name) => bytes > (this.log.queues.get(name)?.options.maxBytes ?? bytes))
     if (tooSmall !== undefined) return fullQueue(tooSmall)
     if (!waiting.mayWait(draft)) return new FanfareError('connection_lost')
     if (waiting.limitBytes > 0 && waiting.bytes + bytes > waiting.limitBytes) return new FanfareError('waiting_limit')
-    waiting.add(draft, bytes)
+    waiting.add(draft, bytes, arrival)
     return 'waits'
   }
 
