@@ -14,7 +14,7 @@ export const SEES_STREAM = ['declare', 'admin'] as const
 
 /**
  * An error as its caller gets it: `no_queue` and `no_stream` name the queue or stream that was probably meant, if it is one that the
- * caller sees. `params` has the names that were asked for, in `name` and `to`.
+ * caller sees. `params` has the names that were asked for, in `name` and `to`; it may be anything that a client sent.
  */
 export function withNearest<Thrown>(
   error: Thrown,
@@ -26,9 +26,9 @@ export function withNearest<Thrown>(
   if (code !== 'no_queue' && code !== 'no_stream') return error
   const [kind, items, sees] =
     code === 'no_queue' ? (['queue', queues, seesQueue] as const) : (['stream', streams, seesStream] as const)
-  const { name, to } = params as { readonly name?: string; readonly to?: string }
-  const wrong = [name, to].find((each) => each !== undefined && !items.has(each))
-  if (wrong === undefined) return error
+  const { name, to } = params as Readonly<Record<'name' | 'to', unknown>>
+  const wrong = [name, to].find((each) => typeof each === 'string' && !items.has(each))
+  if (typeof wrong !== 'string') return error
   const nearest = nearestName(
     wrong,
     firstSeen(items.names, (each) => sees(each, access, streams)),

@@ -89,9 +89,14 @@ function numbersIn(value: unknown): Partial<Record<(typeof ABOUT)[number], numbe
   return numbers
 }
 
-/** The queue or stream that a frame names; undefined if it names none. */
+/** The queue or stream that a frame names; undefined if it names none. The frame may be anything: errors come before checks, too. */
 export function nameIn(about: unknown): string | undefined {
-  const { type, queue, topic, stream } = (about ?? {}) as Readonly<Record<string, string | undefined>>
-  if (type === 'publish' && topic?.startsWith(QUEUE_TOPIC)) return topic.slice(QUEUE_TOPIC.length)
-  return type === 'consume' ? queue : stream
+  if (typeof about !== 'object' || about === null) return undefined
+  const { type, queue, topic, stream } = about as Readonly<Record<string, unknown>>
+  const name = type === 'publish' ? queueOf(topic) : type === 'consume' ? queue : stream
+  return typeof name === 'string' ? name : undefined
+}
+
+function queueOf(topic: unknown): string | undefined {
+  return typeof topic === 'string' && topic.startsWith(QUEUE_TOPIC) ? topic.slice(QUEUE_TOPIC.length) : undefined
 }
