@@ -29,7 +29,6 @@ export async function redisAlone(url: string, batch: number, size: number, secon
     taken += batch
   }
   const takeSeconds = (performance.now() - since) / 1000
-  await redis.flushall()
   redis.disconnect()
   return { pushed, pushesPerSecond: pushed / pushSeconds, taken, takesPerSecond: taken / takeSeconds }
 }
