@@ -6,6 +6,7 @@ import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { Draft } from '../broker.ts'
 import { listOf, type OpResult, type TurnAnswer } from './answers.ts'
 import { type CommitLog, placed } from './commit-log.ts'
+import { LinkLost } from './link.ts'
 import type { PublishingAck, PublishOps } from './publish-op.ts'
 import type { Figures } from './queue-mirror.ts'
 import { draftsOf, type Publishing, TurnPublishes } from './turn-publishes.ts'
@@ -274,8 +275,13 @@ export class Turns {
 
   private async failed(error: unknown, work: TurnWork, needsRoom: boolean): Promise<void> {
     if (error instanceof SpaceGone) {
-      await this.renew()
-      work.publishes.rerouted()
+      try {
+        await this.renew()
+        work.publishes.rerouted()
+      } catch (cause) {
+        // The next attempt waits for a link, and fails with it.
+        if (!(cause instanceof LinkLost || cause instanceof FanfareError || cause instanceof SpaceGone)) throw cause
+      }
       return
     }
     const known =

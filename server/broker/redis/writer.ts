@@ -58,7 +58,7 @@ export class Writer {
   onFenced: () => void = () => {}
   /** The latest commit after each of the last turns. */
   private readonly commits = new Map<number, number>()
-  /** The outcome of the last turn is unknown: its number is asked for before the next. */
+  /** The outcome of the last turn is unknown. Redis may still get it, on its way through a link that was lost: its number is not used again. */
   private isUncertain = false
   /** Redis no longer knows what this node has sent. */
   private isForgotten = false
@@ -81,12 +81,21 @@ export class Writer {
     const run = /run_id:(\w+)/.exec(await this.info('server'))?.[1] ?? ''
     const replicas = await this.replicasThere()
     const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas, this.lessee()]
-    const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how]
+    const args = [
+      this.clock(),
+      this.node,
+      this.name,
+      LAPSE_MS,
+      randomId(10),
+      ...how,
+      this.isUncertain ? this.seq + 1 : 0,
+    ]
     const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
-    const lostFrom = isNew === 0 && seq < this.seq && !this.isUncertain ? this.commits.get(seq + 1) : undefined
-    if (isNew === 1 || seq < this.seq || this.isUncertain) this.seq = seq
+    const lostFrom = isNew === 0 && seq < this.seq ? this.commits.get(seq + 1) : undefined
+    if (this.isUncertain) this.seq++
+    else if (isNew === 1 || seq < this.seq) this.seq = seq
     this.isUncertain = false
     return { space: String(space), lostFrom }
   }
@@ -100,11 +109,16 @@ export class Writer {
     return String(await this.link.ask('INFO', section).catch(() => ''))
   }
 
-  /** The space is another one, in which this node has sent nothing. */
-  renewed(space: string): void {
+  /** Makes another space what the one before was. If that fails, the next turn finds the space gone once more. */
+  async moveTo(space: string, makeIt: () => Promise<void>): Promise<void> {
+    const before = this.space
     this.space = space
-    this.seq = 0
-    this.isUncertain = false
+    try {
+      await makeIt()
+    } catch (error) {
+      this.space = before
+      throw error
+    }
   }
 
   /** Shows that this node is there. Gives whose leases are to be returned, those of nodes that are gone; or undefined: it has lost its place. */
@@ -168,7 +182,7 @@ export class Writer {
   }
 
   private givenUp(wasSent: boolean): FanfareError {
-    this.isUncertain = wasSent
+    if (wasSent) this.isUncertain = true
     return new FanfareError(
       wasSent ? 'outcome_unknown' : 'cluster_unreachable',
       wasSent ? undefined : 'Redis, which keeps streams, cannot be reached. Nothing was stored; try again.',
@@ -179,7 +193,6 @@ export class Writer {
     if (error instanceof FanfareError || error instanceof SpaceGone) return error
     // A script that fails in the middle is not undone.
     if (String(error).startsWith('ReplyError')) {
-      this.isUncertain = true
       this.log.error({ err: error }, 'a turn failed in Redis')
       return new FanfareError('outcome_unknown')
     }
