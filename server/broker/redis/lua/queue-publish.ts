@@ -7,7 +7,7 @@ function q.readAcks(at)
   at = at + 1
   for n = 1, count do
     local ack = q.ending(ARGV, at)
-    ack.first, ack.count, ack.unit = tonumber(ARGV[at + q.FIELDS]), tonumber(ARGV[at + q.FIELDS + 1]), { needs = {}, ack = n }
+    ack.first, ack.count, ack.unit = tonumber(ARGV[at + q.FIELDS]), tonumber(ARGV[at + q.FIELDS + 1]), { needs = {}, of = {}, ack = n }
     acks[n] = ack
     at = at + q.FIELDS + 2
   end
@@ -15,13 +15,13 @@ function q.readAcks(at)
 end
 
 function q.need(unit, n, bytes)
-  for _, need in ipairs(unit.needs) do
-    if need.n == n then
-      need.messages, need.bytes = need.messages + 1, need.bytes + bytes
-      return
-    end
+  local need = unit.of[n]
+  if not need then
+    need = { n = n, messages = 0, bytes = 0 }
+    unit.of[n] = need
+    unit.needs[#unit.needs + 1] = need
   end
-  unit.needs[#unit.needs + 1] = { n = n, messages = 1, bytes = bytes }
+  need.messages, need.bytes = need.messages + 1, need.bytes + bytes
 end
 
 -- Messages that come in together or not at all: one, or those of an ack. Gives them in order, and the one of each message.
@@ -32,7 +32,7 @@ function q.units(segments, acks)
       place = place + 1
       while acks[ackAt] and acks[ackAt].first + acks[ackAt].count <= place do ackAt = ackAt + 1 end
       local ack = acks[ackAt]
-      local unit = ack and ack.first <= place and ack.unit or { needs = {}, place = place }
+      local unit = ack and ack.first <= place and ack.unit or { needs = {}, of = {}, place = place }
       if #segment.queues > 0 then
         local _, _, bytes = struct.unpack(HEAD, segment.attrs[n])
         for _, number in ipairs(segment.queues) do q.need(unit, number, bytes) end
