@@ -279,6 +279,7 @@ function httpParts(
       ...{ version, frameBytes, path, publisher, open, accepts, unexpected, call, metrics },
       storageFailure: () => broker.failure,
       isCutOff: () => bus.isCutOff,
+      brokerCutOff: () => broker.remote?.cutOff,
       authenticate: async (credentials) => authenticator.authenticate(credentials),
     },
     {
