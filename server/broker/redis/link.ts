@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import { checkServer, inTime, known } from '../../bus/redis/connecting.ts'
+import { checkServers, inTime, known } from '../../bus/redis/connecting.ts'
 import type { RedisAddress } from '../../bus/redis/redis-address.ts'
 import type { Keys } from './keys.ts'
 
@@ -189,7 +189,7 @@ export class BrokerLink {
     hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => this.events.received(bytes))
     try {
       await inTime(Promise.all(all.map((redis) => redis.connect())))
-      await inTime(checkServer(hearing))
+      await inTime(checkServers(all))
       await inTime(hearing.subscribe(this.keys.inboxOf(this.inbox)))
       if (this.isClosed) throw new FanfareError('shutting_down')
       this.all = all

@@ -21,14 +21,14 @@ import type {
   WaitingStatus,
 } from '../broker.ts'
 import { alreadyExists } from '../rules/declarations.ts'
-import { listOf, type SpaceState, splitEvent } from './answers.ts'
+import { splitEvent } from './answers.ts'
 import { Barrier } from './barrier.ts'
 import { CommitLog } from './commit-log.ts'
-import { declareStreamOp, missingIn } from './declare-ops.ts'
+import { declareStreamOp } from './declare-ops.ts'
 import type { BrokerLink } from './link.ts'
-import { STATE } from './lua/reads.ts'
 import { PromiseCheck } from './promises.ts'
 import { PublishOps } from './publish-op.ts'
+import { Recovery } from './recovery.ts'
 import { RedisQueues } from './redis-queues.ts'
 import { type CursorLimits, StreamCursors } from './stream-cursors.ts'
 import { StreamInfos } from './stream-infos.ts'
@@ -69,7 +69,6 @@ const BEAT_MS = 1_000
  */
 export class RedisBroker implements Broker {
   private readonly link: BrokerLink
-  private readonly logger: Logger
   private readonly writer: Writer
   private readonly log: CommitLog
   private readonly turns: Turns
@@ -80,6 +79,7 @@ export class RedisBroker implements Broker {
   private readonly infos: StreamInfos
   private readonly waitingDrafts: WaitingDrafts
   private readonly queuesOf: RedisQueues
+  private readonly recovery: Recovery
   private readonly timer: Timer
   private connecting: Promise<void> | undefined = undefined
   private readonly promise: PromiseCheck
@@ -89,21 +89,21 @@ export class RedisBroker implements Broker {
   constructor(link: BrokerLink, options: RedisBrokerOptions, logger: Logger) {
     const { clock = realClock, dedupWindowMs: windowMs, dedupIds: limit } = options
     this.link = link
-    this.logger = logger
     this.promise = new PromiseCheck(link, options.durability, logger)
     const time = options.clock ? () => String(clock.now()) : () => ''
     const unexpected = options.unexpected ?? new UnexpectedErrors(logger)
     this.writer = new Writer(link, options.name, options.replicas, time, logger)
-    this.writer.onLoss = () => this.lostCommits()
-    this.log = new CommitLog(unexpected, () => void this.resync().catch(() => {}))
+    this.writer.onLoss = () => this.recovery.lostCommits()
+    this.writer.onForgotten = () => this.recovery.lost(Number.POSITIVE_INFINITY)
+    this.log = new CommitLog(unexpected, () => void this.recovery.resync().catch(() => {}))
     const isSafe = (commit: number) => this.log.isSafe(commit)
     this.barrier = new Barrier(link, options.replicas, isSafe, () => this.log.giveUp())
-    const renew = () => this.renew()
+    const renew = () => this.recovery.renew()
     const ops = new PublishOps({ windowMs, limit }, () => clock.now())
     const bytesOf = (draft: Draft) => ops.bytesInQueue(draft, this.log.streams)
     this.waitingDrafts = new WaitingDrafts(this.log, options.waitingPublishBytes ?? 0, bytesOf)
     this.turns = new Turns(this.writer, ops, this.log, this.waitingDrafts, renew, unexpected, logger)
-    this.turns.onSilent = (answer) => this.barrier.passed(this.writer.node, answer)
+    this.turns.onSilent = (answer, lost) => this.barrier.passed(this.writer.node, answer, lost)
     this.turns.onCommit = (commit) => this.barrier.reached(commit, this.writer.node)
     this.reads = new StreamReads(link, time)
     this.upkeep = new Upkeep(this.log, this.turns, this.reads, () => clock.now())
@@ -116,8 +116,10 @@ export class RedisBroker implements Broker {
     this.queuesOf = new RedisQueues(this.log, this.turns, this.reads, this.waitingDrafts, clock)
     this.writer.lessee = () => this.queuesOf.lessee
     this.writer.onFenced = () => this.queuesOf.fenced()
+    const { writer, log, barrier, turns, promise, queuesOf: queues } = this
+    this.recovery = new Recovery({ link, writer, log, barrier, turns, queues, promise }, logger)
     link.events = {
-      up: () => this.linked(),
+      up: () => this.recovery.linked(),
       down: () => this.log.pause(),
       received: (bytes) => unexpected.run('broker', () => this.received(bytes)),
     }
@@ -126,7 +128,10 @@ export class RedisBroker implements Broker {
 
   /** Connects, if it has not. Rejects with `cluster_unreachable` and `bad_config`. */
   connect(): Promise<void> {
-    this.connecting ??= this.link.open().then(() => this.queuesOf.lookAtChanged())
+    this.connecting ??= this.link
+      .open()
+      .then(() => this.recovery.opened())
+      .then(() => this.queuesOf.lookAtChanged())
     return this.connecting
   }
 
@@ -134,6 +139,12 @@ export class RedisBroker implements Broker {
     await this.connect()
     this.log.events = events
     this.log.reportAll()
+  }
+
+  /** Everything that any node can have reported is in Redis. */
+  async catchUp(): Promise<void> {
+    const newest = () => this.reads.ask('HGET', this.link.keys.meta, 'commit').then((commit) => Number(commit ?? 0))
+    await this.log.reached(await this.recovery.newestCommit(newest))
   }
 
   get failure(): string | undefined {
@@ -329,62 +340,6 @@ export class RedisBroker implements Broker {
   private async change(name: string, op: Op, kind: Partial<Pick<Task, 'declares' | 'frees'>>): Promise<void> {
     const { x } = await this.turns.task(op, kind)
     if (x === 'GONE') throw noStream(name)
-  }
-
-  // The link
-
-  /** A link stands: takes the place of this node, and learns what was missed. */
-  private async linked(): Promise<void> {
-    this.log.pause()
-    await this.checkPromise()
-    const { space, lostFrom } = await this.writer.join(this.promise.isKept)
-    if (lostFrom !== undefined) await this.lost(lostFrom)
-    if (this.writer.space === '') this.writer.space = space
-    if (space === this.writer.space) {
-      this.queuesOf.lookSoon()
-      return this.resync()
-    }
-    // Redis has another space now: a turn notices, and declares again.
-    void this.turns.task({ name: 'look', args: [0] }, { frees: true }).catch(() => {})
-  }
-
-  private async checkPromise(): Promise<void> {
-    await this.promise.check(async () => {
-      const { s, q } = await this.readState()
-      return listOf(s).length + listOf(q).length > 0
-    })
-  }
-
-  /** The Redis that took over may lack commits. If none of these was reported yet, they are dropped; otherwise a new incarnation begins. */
-  private async lost(from: number): Promise<void> {
-    if (from <= this.log.applied) await this.writer.join(true, true)
-    this.log.dropUnsafe()
-  }
-
-  /** Redis has lost what it had answered, whatever it promised. */
-  private async lostCommits(): Promise<void> {
-    await this.writer.join(true, true)
-    await this.resync()
-  }
-
-  private async resync(): Promise<void> {
-    const state = await this.readState()
-    if (state.space === this.writer.space) this.log.jump(state)
-  }
-
-  private async readState(): Promise<SpaceState> {
-    return JSON.parse(String(await this.link.read(STATE, ['']))) as SpaceState
-  }
-
-  /** Redis has lost everything, or is another one: declares again what was there. The offsets begin again, with new epochs. */
-  private async renew(): Promise<void> {
-    this.logger.error('Redis has lost the data of this cluster: streams and queues are declared again, empty')
-    this.log.pause()
-    this.writer.renewed((await this.writer.join(true)).space)
-    this.queuesOf.renewed()
-    const ops = missingIn(await this.readState(), this.log)
-    if (ops.length > 0) await this.writer.turn(ops, true)
-    this.log.jump(await this.readState(), true)
   }
 
   private received(bytes: Buffer): void {
