@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
+import type { BarrierFigures } from '../remote-status.ts'
 import type { BrokerLink } from './link.ts'
 
 /** How long one wait for replicas may take, in milliseconds. */
@@ -18,8 +19,6 @@ interface Passing {
  * before. Without replicas there is nothing to wait for.
  */
 export class Barrier {
-  /** How often replicas were too few, or too slow. */
-  shortfalls = 0
   private readonly link: BrokerLink
   private readonly replicas: number
   private readonly isSafe: (commit: number) => void
@@ -32,6 +31,11 @@ export class Barrier {
   links = 0
   private isWaiting = false
   private isClosed = false
+  private shortfalls = 0
+  private waits = 0
+  private waitedMs = 0
+  /** Since when nothing has become safe. */
+  private since = 0
 
   /** `isOverdue`: nothing has become safe for too long to let anyone wait for it. */
   constructor(link: BrokerLink, replicas: number, isSafe: (commit: number) => void, isOverdue: () => void) {
@@ -81,6 +85,12 @@ export class Barrier {
     for (const { lost } of passing) lost()
   }
 
+  get figures(): BarrierFigures {
+    const { waits, waitedMs, shortfalls } = this
+    const waitingMs = this.isWaiting ? performance.now() - this.since : 0
+    return { waits, seconds: waitedMs / 1000, shortfalls, waitingSeconds: waitingMs / 1000 }
+  }
+
   close(): void {
     this.isClosed = true
     this.drop()
@@ -88,12 +98,12 @@ export class Barrier {
 
   private async wait(node: string): Promise<void> {
     this.isWaiting = true
-    let since = performance.now()
+    this.since = performance.now()
     while ((this.safe < this.wanted || this.passing.length > 0) && !this.isClosed) {
       if (await this.link.standsWithin(WAIT_MS)) {
-        if (await this.ask(node)) since = performance.now()
+        await this.ask(node)
       }
-      if (performance.now() - since > PATIENCE_MS) {
+      if (performance.now() - this.since > PATIENCE_MS) {
         this.isOverdue()
         this.drop()
       }
@@ -101,25 +111,32 @@ export class Barrier {
     this.isWaiting = false
   }
 
-  private async ask(node: string): Promise<boolean> {
+  private async ask(node: string): Promise<void> {
     // What was heard before it is sent is covered by it.
     const { links, wanted, passing } = this
     const count = passing.length
     try {
       const there = await this.link.waitForReplicas(this.link.keys.waited(node), this.replicas, WAIT_MS)
-      if (links !== this.links) return false
+      if (links !== this.links) return
       if (there < this.replicas) {
         this.shortfalls++
-        return false
+        return
       }
     } catch {
       // The link is gone: again on the next one.
       await setTimeout(RETRY_MS)
-      return false
+      return
     }
     this.safe = wanted
+    this.passedAll()
     this.isSafe(wanted)
     for (const { then } of passing.splice(0, count)) then()
-    return true
+  }
+
+  private passedAll(): void {
+    const now = performance.now()
+    this.waits++
+    this.waitedMs += now - this.since
+    this.since = now
   }
 }

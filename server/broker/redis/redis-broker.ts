@@ -26,10 +26,11 @@ import { Barrier } from './barrier.ts'
 import { CommitLog } from './commit-log.ts'
 import { declareStreamOp } from './declare-ops.ts'
 import type { BrokerLink } from './link.ts'
+import { Membership } from './membership.ts'
 import { PromiseCheck } from './promises.ts'
 import { PublishOps } from './publish-op.ts'
-import { Recovery } from './recovery.ts'
 import { RedisQueues } from './redis-queues.ts'
+import { RedisStatus } from './redis-status.ts'
 import { type CursorLimits, StreamCursors } from './stream-cursors.ts'
 import { StreamInfos } from './stream-infos.ts'
 import type { StreamMirror } from './stream-mirror.ts'
@@ -61,7 +62,6 @@ export interface RedisBrokerOptions {
 
 /** How often retention is looked at, in milliseconds. */
 const TICK_MS = 100
-const BEAT_MS = 1_000
 
 /**
  * A broker whose state is in Redis, for all nodes of a cluster. Each node sends what it changes in numbered turns (`turns.ts`), and hears what the others have
@@ -73,32 +73,30 @@ export class RedisBroker implements Broker {
   private readonly log: CommitLog
   private readonly turns: Turns
   private readonly barrier: Barrier
+  private readonly membership: Membership
   private readonly reads: StreamReads
   private readonly upkeep: Upkeep
   private readonly cursorsOf: StreamCursors
   private readonly infos: StreamInfos
   private readonly waitingDrafts: WaitingDrafts
   private readonly queuesOf: RedisQueues
-  private readonly recovery: Recovery
   private readonly timer: Timer
   private connecting: Promise<void> | undefined = undefined
   private readonly promise: PromiseCheck
-  private beatAt = performance.now()
+  readonly remote: RedisStatus
   private isClosed = false
 
   constructor(link: BrokerLink, options: RedisBrokerOptions, logger: Logger) {
     const { clock = realClock, dedupWindowMs: windowMs, dedupIds: limit } = options
     this.link = link
-    this.promise = new PromiseCheck(link, options.durability, logger)
+    this.promise = new PromiseCheck(link, options.durability, options.replicas, logger)
     const time = options.clock ? () => String(clock.now()) : () => ''
     const unexpected = options.unexpected ?? new UnexpectedErrors(logger)
     this.writer = new Writer(link, options.name, options.replicas, time, logger)
-    this.writer.onLoss = () => this.recovery.lostCommits()
-    this.writer.onForgotten = () => this.recovery.lost(Number.POSITIVE_INFINITY)
-    this.log = new CommitLog(unexpected, () => void this.recovery.resync().catch(() => {}))
+    this.log = new CommitLog(unexpected, () => void this.membership.resync().catch(() => {}))
     const isSafe = (commit: number) => this.log.isSafe(commit)
     this.barrier = new Barrier(link, options.replicas, isSafe, () => this.log.giveUp())
-    const renew = () => this.recovery.renew()
+    const renew = () => this.membership.renew()
     const ops = new PublishOps({ windowMs, limit }, () => clock.now())
     const bytesOf = (draft: Draft) => ops.bytesInQueue(draft, this.log.streams)
     this.waitingDrafts = new WaitingDrafts(this.log, options.waitingPublishBytes ?? 0, bytesOf)
@@ -114,12 +112,12 @@ export class RedisBroker implements Broker {
     this.cursorsOf = new StreamCursors(this.turns, this.reads, link.keys, limits)
     this.infos = new StreamInfos(this.reads, this.cursorsOf)
     this.queuesOf = new RedisQueues(this.log, this.turns, this.reads, this.waitingDrafts, clock)
-    this.writer.lessee = () => this.queuesOf.lessee
-    this.writer.onFenced = () => this.queuesOf.fenced()
-    const { writer, log, barrier, turns, promise, queuesOf: queues } = this
-    this.recovery = new Recovery({ link, writer, log, barrier, turns, queues, promise }, logger)
+    const { promise, writer, log, turns, barrier, queuesOf } = this
+    const membership = new Membership({ link, promise, writer, log, turns, barrier, queues: queuesOf }, logger)
+    this.membership = membership
+    this.remote = new RedisStatus({ link, promise, writer, log, turns, barrier, membership })
     link.events = {
-      up: () => this.recovery.linked(),
+      up: () => membership.linked(),
       down: () => this.log.pause(),
       received: (bytes) => unexpected.run('broker', () => this.received(bytes)),
     }
@@ -130,7 +128,7 @@ export class RedisBroker implements Broker {
   connect(): Promise<void> {
     this.connecting ??= this.link
       .open()
-      .then(() => this.recovery.opened())
+      .then(() => this.membership.opened())
       .then(() => this.queuesOf.lookAtChanged())
     return this.connecting
   }
@@ -144,7 +142,7 @@ export class RedisBroker implements Broker {
   /** Everything that any node can have reported is in Redis. */
   async catchUp(): Promise<void> {
     const newest = () => this.reads.ask('HGET', this.link.keys.meta, 'commit').then((commit) => Number(commit ?? 0))
-    await this.log.reached(await this.recovery.newestCommit(newest))
+    await this.log.reached(await this.membership.newestCommit(newest))
   }
 
   get failure(): string | undefined {
@@ -309,21 +307,9 @@ export class RedisBroker implements Broker {
   /** Looks at what time changes: the retention of streams. */
   tick(): void {
     if (!this.link.isUp) return
-    if (performance.now() - this.beatAt >= BEAT_MS) {
-      this.beatAt = performance.now()
-      // If it fails, so does the link, which tells.
-      void this.beat().catch(() => {})
-    }
+    this.membership.tick()
     this.upkeep.look()
     this.queuesOf.tick()
-  }
-
-  private async beat(): Promise<void> {
-    void this.link.check().catch(() => {})
-    // A turn finds out why the place is lost, and takes it again.
-    const lapsed = await this.writer.beat()
-    if (!lapsed) await this.turns.task({ name: 'look', args: [0] }, { frees: true })
-    for (const lessee of lapsed ?? []) await this.queuesOf.reap(lessee)
   }
 
   /** Whether nothing is under way. */

@@ -26,8 +26,8 @@ export class SpaceGone extends Error {}
 /** What a node finds when it joins. */
 export interface Place {
   readonly space: string
-  /** Redis has lost turns that it had answered to this node: the first commit among them, or infinity if none made one. */
-  readonly lostFrom: number | undefined
+  /** Redis has lost turns that it had answered to this node: the first commit among them, or infinity if none made one; and how many they are. */
+  readonly lost: { readonly from: number; readonly turns: number } | undefined
 }
 
 interface Refused {
@@ -42,8 +42,9 @@ interface Refused {
 export class Writer {
   node = randomId(10)
   space = ''
-  /** How often Redis turned out to have lost what it had answered. */
+  /** How often Redis turned out to have lost what it had answered, and how many turns. */
   losses = 0
+  lostTurns = 0
   /** It has, just now. */
   onLoss: () => Promise<void> = async () => {}
   /** Redis does not know which turns this node has sent. */
@@ -87,18 +88,18 @@ export class Writer {
     const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
-    const lostFrom = this.lostAfter(seq, isNew === 1)
+    const lost = this.lostAfter(seq, isNew === 1)
     if (isNew === 1 || seq < this.seq || this.isUncertain) this.seq = seq
     this.isUncertain = false
-    return { space: String(space), lostFrom }
+    return { space: String(space), lost }
   }
 
-  /** The first commit after a turn, if there were turns after it. If nothing is known of this node, what was reported before is taken for kept. */
-  private lostAfter(seq: number, isNew: boolean): number | undefined {
+  /** What is missing after a turn. If nothing is known of this node, what was reported before is taken for kept. */
+  private lostAfter(seq: number, isNew: boolean): Place['lost'] {
     if (seq >= this.seq) return undefined
-    let first = Number.POSITIVE_INFINITY
-    if (!isNew) for (const [turn, commit] of this.commits) if (turn > seq) first = Math.min(first, commit)
-    return first
+    let from = Number.POSITIVE_INFINITY
+    if (!isNew) for (const [turn, commit] of this.commits) if (turn > seq) from = Math.min(from, commit)
+    return { from, turns: this.seq - seq }
   }
 
   private async replicasThere(): Promise<number> {
@@ -164,15 +165,20 @@ export class Writer {
     if (x === 'FENCED') {
       this.log.warn('this node gave no sign of life for too long, and joins the others again')
       this.onFenced()
-      const { lostFrom } = await this.join(true)
-      if (lostFrom !== undefined) await this.onForgotten()
+      const { lost } = await this.join(true)
+      if (lost) await this.onForgotten()
       return
     }
     // Redis has gone back.
-    this.losses++
+    this.countLoss(this.seq - (last ?? 0))
     this.log.error({ had: this.seq, has: last }, 'Redis has lost commits that it had answered')
     this.seq = last ?? 0
     await this.onLoss()
+  }
+
+  countLoss(turns: number): void {
+    this.losses++
+    this.lostTurns += turns
   }
 
   private givenUp(wasSent: boolean): FanfareError {

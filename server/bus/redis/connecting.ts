@@ -9,13 +9,17 @@ const CONNECT_MS = 10_000
 const OLDEST_REDIS = 7
 
 /** Whether connections lead to one Redis that is new enough, and a primary. In a failover some of them may have reached the old one, and others the new one. */
-export async function checkServers(all: readonly Redis[]): Promise<void> {
-  const runs = await Promise.all(all.map(checkServer))
+export async function checkServers(all: readonly Redis[], key: string): Promise<void> {
+  const runs = await Promise.all(all.map((redis) => checkServer(redis, key)))
   if (new Set(runs).size > 1) throw new Error('the connections lead to different servers')
 }
 
-/** Gives the run id of the server. */
-async function checkServer(redis: Redis): Promise<string> {
+/** Whether it is the node of a Redis Cluster that holds a key, if it is one of those. Gives the run id of the server. */
+async function checkServer(redis: Redis, key: string): Promise<string> {
+  // Another node of a Redis Cluster answers MOVED.
+  await redis.exists(key).catch((error) => {
+    if (!/NOPERM/.test(String(error))) throw error
+  })
   // Where INFO is not permitted, nothing tells.
   const info = await redis.info().catch((error) => {
     if (/NOPERM|NOAUTH/.test(String(error))) return ''
