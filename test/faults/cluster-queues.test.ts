@@ -118,7 +118,7 @@ it.runIf(SLOW)(
   async () => {
     const redis = await redisOf()
     const [publisher, consumer] = [await clientOn(redis), await clientOn(redis)]
-    await declared({ name: 'jobs', bindings: [{ topic: 'jobs.#' }] }, publisher, consumer)
+    await publisher.admin.queues.declare({ name: 'jobs', bindings: [{ topic: 'jobs.#' }] })
     const attempts: number[] = []
     let finish = () => {}
     const isFinished = new Promise<void>((resolve) => {

@@ -130,8 +130,17 @@ export class World {
     await this.hasRead(orders)
     await this.resuming.stop()
     const letters = [...(await allLetters(client, 'work')), ...(await allLetters(client, 'mail'))]
-    const deadLetters = letters.map(({ message }) => idOf(message.data as Order))
-    const end: FinalState = { orders, invoices, deadLetters, restores: [], crashes: this.crashes }
+    const deadLetters = letters.map(({ message, reason }) => ({ id: idOf(message.data as Order), reason }))
+    const end: FinalState = {
+      orders,
+      invoices,
+      deadLetters,
+      state: [],
+      restores: [],
+      crashes: this.crashes,
+      leftovers: [],
+      reader: READERS[0] as string,
+    }
     return judgeAll(this.history, end, READERS)
   }
 
@@ -158,8 +167,8 @@ async function everything(client: Client, stream: string): Promise<Kept[]> {
   const { first, next } = await client.admin.streams.show(stream)
   const kept: Kept[] = []
   if (next === first) return kept
-  for await (const { key, data } of client.subscribe<Order>('#', { stream, from: 'earliest' })) {
-    kept.push({ id: idOf(data), key, n: data.n })
+  for await (const { topic, key, data } of client.subscribe<Order>('#', { stream, from: 'earliest' })) {
+    kept.push({ id: idOf(data), topic, key, n: data.n })
     if (kept.length === next - first) break
   }
   return kept
