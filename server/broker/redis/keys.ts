@@ -9,6 +9,11 @@ export class Keys {
     this.meta = `${this.prefix}meta`
   }
 
+  /** A key that never exists. */
+  get none(): string {
+    return `${this.prefix}none`
+  }
+
   inboxOf(node: string): string {
     return `${this.prefix}in:${node}`
   }

@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { checkServer, inTime, known } from '../../bus/redis/connecting.ts'
 import type { RedisAddress } from '../../bus/redis/redis-address.ts'
+import { SlotOwner } from '../../bus/redis/slot-owner.ts'
 import type { Keys } from './keys.ts'
 
 /** How long one connection may take, in milliseconds. */
@@ -13,8 +14,9 @@ const ANSWER_MS = 5_000
 /** Waits between attempts to connect: each twice the last, and a random part of it. */
 const FIRST_WAIT_MS = 50
 const LONGEST_WAIT_MS = 1_000
-/** Answers of a Redis that cannot be used now, and may be later, or another one in its place. */
-const NOT_NOW = /^(ReplyError: )?-?(READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS)\b/
+/** Answers of a Redis that cannot be used now, and may be later, or another one in its place. It has done nothing. */
+const NOT_NOW =
+  /^(ReplyError: )?-?(READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS|MISCONF|MOVED|ASK)\b/
 
 export type Argument = string | number | Buffer
 
@@ -42,7 +44,7 @@ export class BrokerLink {
   isUp = false
   /** Whose inbox is heard. */
   inbox = ''
-  private readonly address: RedisAddress
+  private readonly places: SlotOwner
   private readonly log: Logger
   private readonly waits: boolean
   private all: readonly Redis[] = []
@@ -56,7 +58,7 @@ export class BrokerLink {
   /** `waits`: for replicas. */
   constructor(address: RedisAddress, keys: Keys, waits: boolean, log: Logger) {
     this.waits = waits
-    this.address = address
+    this.places = new SlotOwner(address)
     this.keys = keys
     this.log = log
   }
@@ -134,15 +136,17 @@ export class BrokerLink {
   }
 
   private async run(which: number, script: string, args: readonly Argument[]): Promise<unknown> {
+    // A Redis Cluster that is moving the keys to another node refuses a script if one of its keys is not there, before the script has done anything.
+    const keys = [this.keys.meta, this.keys.none]
     return this.guarded(which, async (redis) => {
       const sha = await this.shaOf(redis, script)
       try {
-        return await redis.callBuffer('EVALSHA', sha, 1, this.keys.meta, ...args)
+        return await redis.callBuffer('EVALSHA', sha, 2, ...keys, ...args)
       } catch (error) {
         if (!String(error).includes('NOSCRIPT')) throw error
         // The scripts were flushed, so this call did nothing.
         this.loaded.get(redis)?.clear()
-        return redis.callBuffer('EVALSHA', await this.shaOf(redis, script), 1, this.keys.meta, ...args)
+        return redis.callBuffer('EVALSHA', await this.shaOf(redis, script), 2, ...keys, ...args)
       }
     })
   }
@@ -167,7 +171,10 @@ export class BrokerLink {
       const text = String(error)
       if (/\bOOM\b/.test(text)) throw new FanfareError('storage_full', MEMORY_FULL)
       if (text.startsWith('ReplyError') && !NOT_NOW.test(text)) throw error
-      if (this.all[which] === redis) this.lost(text)
+      if (this.all[which] === redis) {
+        this.places.follows(text)
+        this.lost(text)
+      }
       throw new LinkLost(text)
     }
   }
@@ -175,7 +182,7 @@ export class BrokerLink {
   private async connect(): Promise<void> {
     this.isConnecting = true
     try {
-      await this.tryToConnect()
+      await this.places.reach(() => this.tryToConnect())
     } finally {
       this.isConnecting = false
     }
@@ -183,7 +190,7 @@ export class BrokerLink {
 
   private async tryToConnect(): Promise<void> {
     const { connection } = await import('../../bus/redis/connection.ts')
-    const all = Array.from({ length: this.waits ? 4 : 3 }, () => connection(this.address, CONNECT_MS))
+    const all = Array.from({ length: this.waits ? 4 : 3 }, () => connection(this.places.address, CONNECT_MS))
     const hearing = all[2] as Redis
     let cause: unknown
     for (const redis of all) {
@@ -195,7 +202,7 @@ export class BrokerLink {
     hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => hear(bytes))
     try {
       await inTime(Promise.all(all.map((redis) => redis.connect())))
-      await inTime(checkServer(hearing))
+      await inTime(checkServer(hearing, this.keys.meta))
       await inTime(hearing.subscribe(this.keys.inboxOf(this.inbox)))
       if (this.isClosed) throw new FanfareError('shutting_down')
       this.all = all
@@ -205,7 +212,7 @@ export class BrokerLink {
     } catch (error) {
       this.all = []
       for (const redis of all) redis.disconnect()
-      throw known(cause ?? error, this.address)
+      throw known(cause ?? error, this.places.shown)
     }
     for (const redis of all) {
       redis.on('close', () => {

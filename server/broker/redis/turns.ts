@@ -9,11 +9,13 @@ import { type CommitLog, placed } from './commit-log.ts'
 import type { PublishingAck, PublishOps } from './publish-op.ts'
 import type { Figures } from './queue-mirror.ts'
 import { draftsOf, type Publishing, TurnPublishes } from './turn-publishes.ts'
-import type { WaitingDrafts } from './waiting-drafts.ts'
+import { placesOf, type WaitingDrafts } from './waiting-drafts.ts'
 import { type Op, SpaceGone, type Writer } from './writer.ts'
 
 /** Maximum of a turn: a script has to end within a few milliseconds. */
 const TURN_DRAFTS = 500
+/** Places in streams and queues that a turn fills, unless a single publish fills more. */
+const TURN_PLACES = 1_000
 const TURN_TASKS = 500
 /** Publishes that have waited for room, of one turn. */
 const TURN_WAITED = 100
@@ -162,7 +164,7 @@ export class Turns {
     const publishes = new TurnPublishes(this.ops, this.log, this.waiting)
     // They get new routes after what is declared.
     if (!declares) {
-      const later = publishes.take(this.waiting.asked(TURN_WAITED), this.nextPublishing())
+      const later = publishes.take(this.waiting.asked(TURN_WAITED, TURN_PLACES), this.nextPublishing())
       if (later.length > 0) this.publishing.unshift(...later)
     }
     this.owesPublishes = declares && this.publishing.length > 0
@@ -201,13 +203,15 @@ export class Turns {
   private nextPublishing(): Publishing[] {
     let bytes = 0
     let drafts = 0
+    let places = 0
     let count = 0
     for (; count < this.publishing.length; count++) {
       for (const draft of draftsOf(this.publishing[count] as Publishing)) {
         bytes += this.bytesOf(draft)
+        places += placesOf(draft)
         drafts++
       }
-      if (count > 0 && (bytes > TURN_BYTES || drafts > TURN_DRAFTS)) break
+      if (count > 0 && (bytes > TURN_BYTES || drafts > TURN_DRAFTS || places > TURN_PLACES)) break
     }
     return this.publishing.splice(0, count)
   }

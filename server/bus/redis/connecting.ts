@@ -8,8 +8,12 @@ import { type RedisAddress, whereRedisIs } from './redis-address.ts'
 const CONNECT_MS = 10_000
 const OLDEST_REDIS = 7
 
-/** Whether this Redis is new enough, and a primary. */
-export async function checkServer(redis: Redis): Promise<void> {
+/** Whether this Redis is new enough, a primary, and in a Redis Cluster the node that holds a key. */
+export async function checkServer(redis: Redis, key: string): Promise<void> {
+  // Another node of a Redis Cluster answers MOVED.
+  await redis.exists(key).catch((error) => {
+    if (!/NOPERM/.test(String(error))) throw error
+  })
   // Where INFO is not permitted, nothing tells.
   const info = await redis.info().catch((error) => {
     if (/NOPERM|NOAUTH/.test(String(error))) return ''

@@ -23,6 +23,15 @@ export async function durableRedis(folder: string, name: string, ...options: str
   return redis
 }
 
+/** Empties it, and forgets what its scripts took. */
+export async function afresh(url: string): Promise<void> {
+  const redis = new Redis(url)
+  await redis.flushall()
+  await redis.call('SLOWLOG', 'RESET')
+  await redis.call('CONFIG', 'RESETSTAT')
+  redis.disconnect()
+}
+
 /** The longest that a script has held up Redis. On a busy machine the time of other processes is in it. */
 export async function slowestScript(url: string): Promise<void> {
   const redis = new Redis(url)
