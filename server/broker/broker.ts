@@ -53,6 +53,8 @@ export interface Broker {
   readonly failure: string | undefined
   /** Undefined for a broker in the hub's process. */
   readonly remote: RemoteStatus | undefined
+  /** The maximum size of a stream or queue whose declaration does not set one. */
+  readonly defaultMaxBytes: number
   /** Increases with each declaration or deletion that changes where messages are stored. */
   readonly generation: number
   /** Publishes a message. The draft is answered once the outcome is clear. */

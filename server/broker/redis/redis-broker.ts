@@ -20,7 +20,7 @@ import type {
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
-import { alreadyExists } from '../rules/declarations.ts'
+import { alreadyExists, DEFAULT_MAX_BYTES } from '../rules/declarations.ts'
 import { Barrier } from './barrier.ts'
 import { CommitLog } from './commit-log.ts'
 import { declareStreamOp } from './declare-ops.ts'
@@ -68,6 +68,7 @@ const TICK_MS = 100
  * committed (`commit-log.ts`).
  */
 export class RedisBroker implements Broker {
+  readonly defaultMaxBytes = DEFAULT_MAX_BYTES.redis
   private readonly link: BrokerLink
   private readonly writer: Writer
   private readonly log: CommitLog
