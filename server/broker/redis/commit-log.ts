@@ -60,7 +60,8 @@ export class CommitLog {
   private hole: NodeJS.Timeout | undefined = undefined
   /** Up to which commit all is safe: no failover takes it back. */
   private safe = 0
-  private isOpen = false
+  /** A state is known. */
+  isOpen = false
   /** Until the state is read again: what is heard meanwhile may follow on what Redis has lost. */
   private isPaused = true
   /** Of the space, as of the last state. */
