@@ -21,10 +21,10 @@ import type {
   WaitingStatus,
 } from '../broker.ts'
 import { alreadyExists, DEFAULT_MAX_BYTES } from '../rules/declarations.ts'
-import { splitEvent } from './answers.ts'
 import { Barrier } from './barrier.ts'
 import { CommitLog } from './commit-log.ts'
 import { declareStreamOp } from './declare-ops.ts'
+import { Inbox } from './inbox.ts'
 import type { BrokerLink } from './link.ts'
 import { Membership } from './membership.ts'
 import { PromiseCheck } from './promises.ts'
@@ -120,7 +120,10 @@ export class RedisBroker implements Broker {
     link.events = {
       up: () => membership.linked(),
       down: () => this.log.pause(),
-      received: (bytes) => unexpected.run('broker', () => this.received(bytes)),
+      hear: () => {
+        const inbox = new Inbox()
+        return (bytes) => unexpected.run('broker', () => this.received(inbox, bytes))
+      },
     }
     this.timer = setInterval(() => this.tick(), TICK_MS).unref()
   }
@@ -181,9 +184,9 @@ export class RedisBroker implements Broker {
   }
 
   async deleteStream(name: string): Promise<void> {
-    const number = this.log.streams.get(name)?.number
+    const mirror = this.log.streams.get(name)
     await this.change(name, { name: 'deleteStream', args: [name] }, { declares: true, frees: true })
-    if (number !== undefined) this.reads.forget(number)
+    if (mirror) this.reads.forget(mirror)
   }
 
   async trimStream(name: string, before: number): Promise<void> {
@@ -329,8 +332,10 @@ export class RedisBroker implements Broker {
     if (x === 'GONE') throw noStream(name)
   }
 
-  private received(bytes: Buffer): void {
-    const { event, records } = splitEvent(bytes)
+  private received(inbox: Inbox, bytes: Buffer): void {
+    const heard = inbox.take(bytes)
+    if (!heard) return
+    const { event, records } = heard
     if ('w' in event) return this.queuesOf.called(event)
     this.log.heard(event, records)
     this.barrier.reached(event.c, this.writer.node)
