@@ -67,7 +67,7 @@ export interface Verdict {
 export const FAILURES = ['lost', 'doubled', 'reordered', 'unread', 'crashes', 'leftovers'] as const
 
 /** Judges by the histories and by what exists at the end, and not by the hub's own figures. `fresh`: what is counted of the history. */
-export function judge(history: readonly Entry[], fresh: readonly Entry[], end: FinalState): Verdict {
+export function judge(history: readonly Entry[], end: FinalState, fresh = history): Verdict {
   const { orders, invoices, deadLetters, restores, crashes, leftovers } = end
   const count = (act: string) => fresh.filter((entry) => entry.act === act).length
   const acknowledged = history

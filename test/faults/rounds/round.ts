@@ -36,7 +36,7 @@ export async function round<These extends Hubs>(
   }
   await Promise.all(faults)
   const end = await world.settle()
-  return { faults: drawn, verdict: judge(world.crew.history(), world.crew.fresh(), end) }
+  return { faults: drawn, verdict: judge(world.crew.history(), end, world.crew.fresh()) }
 }
 
 export function expectNoFailure({ faults, verdict }: Round): void {
