@@ -139,7 +139,10 @@ local function readSegment(at)
   segment.topics, at = take(at + 1, tonumber(ARGV[at]), 2)
   segment.values, at = take(at + 1, tonumber(ARGV[at]), 1)
   segment.queues, at = take(at + 1, tonumber(ARGV[at]), 1)
-  if #segment.queues > 0 then segment.attrs, at = take(at, segment.count, 1) end
+  if #segment.queues > 0 then
+    segment.queueBytes = tonumber(ARGV[at])
+    segment.attrs, at = take(at + 1, segment.count, 1)
+  end
   segment.body = ARGV[at]
   return segment, at + 1
 end
@@ -165,8 +168,8 @@ local function rememberIds(identities, wheres, segments, time)
     local places = {}
     for _, where in ipairs(segment.places) do places[#places + 1] = 's' .. where[1] .. '=' .. text(where[2] + n) end
     for i, number in ipairs(segment.queues) do
-      local seq = segment.seqs[n + 1][i]
-      if seq then places[#places + 1] = 'q' .. number .. '=' .. text(seq) end
+      local first = segment.seqs[i]
+      if first then places[#places + 1] = 'q' .. number .. '=' .. text(first + n) end
     end
     if #places > 0 then
       set[#set + 1] = identity
@@ -197,9 +200,12 @@ ops.publish = function(at)
   local acks = q.readAcks(at)
   local lost = q.lostAmong(acks)
   if #lost > 0 then return { x = 'LOST', l = lost } end
-  local units, unitOf = q.units(segments, acks)
-  local refused = q.withoutRoom(units)
-  if #refused > 0 then return { x = 'ROOM', w = refused } end
+  local units, unitOf
+  if not q.fitsAll(segments) then
+    units, unitOf = q.units(segments, acks)
+    local refused = q.withoutRoom(units)
+    if #refused > 0 then return { x = 'ROOM', w = refused } end
+  end
   local named = {}
   for n = 1, segmentCount do named[n] = {} end
   for n, identity in ipairs(identities) do named[tonumber(wheres[2 * n - 1])][tonumber(wheres[2 * n]) + 1] = identity end

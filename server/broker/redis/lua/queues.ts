@@ -13,6 +13,7 @@ local q = { loaded = {}, list = {} }
 local NONE, READY, DELAYED, FLIGHT = 0, 1, 2, 3
 local BAND = 1e15 -- the line of one priority
 local HEAD = '>BBI4I4dd' -- flags (1: has a key, 2: has a scope), priority, bytes, length of the record, expires, due; the key follows
+local RECORD = '>BBI4I4' -- the beginning of it, to the length of the record
 local STORED = '>dBBI4I4dd' -- the same of a message that is stored: since when, and its attributes
 local ATTRIBUTES = struct.size(HEAD) -- before the key
 local SEQ = '>I8'
@@ -122,7 +123,10 @@ function q.enter(s, attr, body)
   if expires > 0 then call('ZADD', q.key(s.k, ':x'), expires, seq) end
   if due > 0 then s.news[member] = true end
   if flags % 2 == 0 then
-    if q.offer(s, seq, priority, due) then s.due = s.due + 1 else s.undue = s.undue + 1 end
+    if due == 0 then
+      q.ready(s, member, priority)
+      s.due = s.due + 1
+    elseif q.offer(s, seq, priority, due) then s.due = s.due + 1 else s.undue = s.undue + 1 end
   else
     local key = string.sub(attr, at)
     local g = q.group(s, key)
