@@ -2,11 +2,11 @@ import type { Buffer } from 'node:buffer'
 import type { QueueOptions } from '../../../shared/queues.ts'
 import type { StreamOptions } from '../../../shared/streams.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
-import type { BrokerEvents, CommittedMessage, MessageParts } from '../broker.ts'
+import type { BrokerEvents, CommittedMessage, MessageParts, Placement } from '../broker.ts'
 import { compose } from '../compose.ts'
 import { type CommitEvent, type Declared, listOf, type SpaceState } from './answers.ts'
 import { QueueMirror } from './queue-mirror.ts'
-import { decodeRecord } from './record.ts'
+import { RecordParts } from './record.ts'
 import { StreamMirror } from './stream-mirror.ts'
 
 /** How long a commit of another node may be missing before the whole state is read instead, in milliseconds. */
@@ -81,7 +81,7 @@ export class CommitLog {
   }
 
   /** A commit of another one. */
-  heard(event: CommitEvent, records: Buffer): void {
+  heard(event: CommitEvent, records: readonly Buffer[]): void {
     this.take({ event, messages: () => messagesIn(event, records) })
   }
 
@@ -338,12 +338,14 @@ export class CommitLog {
 }
 
 /** The messages of a commit, from the records that came with it. */
-function messagesIn(event: CommitEvent, records: Buffer): CommittedMessage[] {
+function messagesIn(event: CommitEvent, records: readonly Buffer[]): CommittedMessage[] {
   const parts: MessageParts[] = []
-  for (let at = 0; at < records.length; ) {
-    const [record, end] = decodeRecord(records, at)
-    parts.push(record)
-    at = end
+  for (const bytes of records) {
+    for (let at = 0; at < bytes.length; ) {
+      const record = new RecordParts(bytes, at)
+      parts.push(record)
+      at = record.end
+    }
   }
   return placed(event, parts)
 }
@@ -353,25 +355,41 @@ export function placed(event: CommitEvent, parts: readonly MessageParts[]): Comm
   const messages: CommittedMessage[] = []
   for (const [count, bases, isQueued] of listOf(event.m)) {
     const names = Object.keys(bases)
+    const isKept = names.length > 0 || isQueued === 1
     for (let n = 0; n < count; n++) {
       const each = parts[messages.length] as MessageParts
-      messages.push(place(each, names, bases, n, isQueued === 1, event.t))
+      messages.push(new PlacedMessage(each, () => (isKept ? placement(names, bases, n, event.t) : undefined)))
     }
   }
   return messages
 }
 
-function place(
-  parts: MessageParts,
+/** Says only when it is asked what only a reader wants: most messages have none here. */
+class PlacedMessage implements CommittedMessage {
+  readonly parts: MessageParts
+  private readonly place: () => Placement | undefined
+
+  constructor(parts: MessageParts, place: () => Placement | undefined) {
+    this.parts = parts
+    this.place = place
+  }
+
+  get placement(): Placement | undefined {
+    return this.place()
+  }
+
+  get wire(): string | Uint8Array {
+    return compose(this.parts, this.placement)
+  }
+}
+
+function placement(
   names: readonly string[],
   bases: Readonly<Record<string, number>>,
   n: number,
-  isQueued: boolean,
   publishedAt: number,
-): CommittedMessage {
-  if (names.length === 0 && !isQueued) return { parts, placement: undefined, wire: compose(parts, undefined) }
+): Placement {
   const offsets: Record<string, number> = Object.create(null)
   for (const name of names) offsets[name] = (bases[name] as number) + n
-  const placement = { publishedAt, offsets, scope: undefined }
-  return { parts, placement, wire: compose(parts, placement) }
+  return { publishedAt, offsets, scope: undefined }
 }

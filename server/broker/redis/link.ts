@@ -27,8 +27,8 @@ export interface LinkEvents {
   /** It stands, and hears its inbox. What rejects here ends it again. */
   up(): Promise<void>
   down(): void
-  /** Another node has committed something. */
-  received(bytes: Buffer): void
+  /** A connection begins to hear its inbox. Gives what takes that, in order: it does not continue what another connection has heard. */
+  hear(): (bytes: Buffer) => void
 }
 
 /** What a script is known by once it is loaded. */
@@ -40,7 +40,7 @@ type Loaded = Map<string, string>
  */
 export class BrokerLink {
   readonly keys: Keys
-  events: LinkEvents = { up: async () => {}, down() {}, received() {} }
+  events: LinkEvents = { up: async () => {}, down() {}, hear: () => () => {} }
   isUp = false
   /** Whose inbox is heard. */
   inbox = ''
@@ -97,6 +97,11 @@ export class BrokerLink {
   /** Runs commands that read; each answer in the place of its command. */
   async ask(...command: [string, ...Argument[]]): Promise<unknown> {
     return this.guarded(1, (redis) => redis.call(...command))
+  }
+
+  /** The same with an answer as it comes: of text or of bytes. */
+  async askBytes(...command: [string, ...Argument[]]): Promise<unknown> {
+    return this.guarded(1, (redis) => redis.callBuffer(...command))
   }
 
   /** Resolves to the number of replicas that have what was answered before the call. */
@@ -193,7 +198,8 @@ export class BrokerLink {
         cause ??= error
       })
     }
-    hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => this.events.received(bytes))
+    const hear = this.events.hear()
+    hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => hear(bytes))
     try {
       await inTime(Promise.all(all.map((redis) => redis.connect())))
       await inTime(checkServer(hearing, this.keys.meta))

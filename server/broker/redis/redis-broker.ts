@@ -21,10 +21,11 @@ import type {
   WaitingStatus,
 } from '../broker.ts'
 import { alreadyExists } from '../rules/declarations.ts'
-import { listOf, type SpaceState, splitEvent } from './answers.ts'
+import { listOf, type SpaceState } from './answers.ts'
 import { Barrier } from './barrier.ts'
 import { CommitLog } from './commit-log.ts'
 import { declareStreamOp, missingIn } from './declare-ops.ts'
+import { Inbox } from './inbox.ts'
 import type { BrokerLink } from './link.ts'
 import { STATE } from './lua/reads.ts'
 import { PromiseCheck } from './promises.ts'
@@ -119,7 +120,10 @@ export class RedisBroker implements Broker {
     link.events = {
       up: () => this.linked(),
       down: () => this.log.pause(),
-      received: (bytes) => unexpected.run('broker', () => this.received(bytes)),
+      hear: () => {
+        const inbox = new Inbox()
+        return (bytes) => unexpected.run('broker', () => this.received(inbox, bytes))
+      },
     }
     this.timer = setInterval(() => this.tick(), TICK_MS).unref()
   }
@@ -336,6 +340,7 @@ export class RedisBroker implements Broker {
   /** A link stands: takes the place of this node, and learns what was missed. */
   private async linked(): Promise<void> {
     this.log.pause()
+    this.reads.forgetAll()
     await this.checkPromise()
     const { space, lostFrom } = await this.writer.join(this.promise.isKept)
     if (lostFrom !== undefined) await this.lost(lostFrom)
@@ -387,8 +392,10 @@ export class RedisBroker implements Broker {
     this.log.jump(await this.readState(), true)
   }
 
-  private received(bytes: Buffer): void {
-    const { event, records } = splitEvent(bytes)
+  private received(inbox: Inbox, bytes: Buffer): void {
+    const heard = inbox.take(bytes)
+    if (!heard) return
+    const { event, records } = heard
     if ('w' in event) return this.queuesOf.called(event)
     this.log.heard(event, records)
     this.barrier.reached(event.c, this.writer.node)

@@ -69,7 +69,7 @@ function q.fitsAll(segments)
 end
 
 -- What each message of a segment has in a queue: where else it is, a line each, and its record.
-function q.bodiesOf(segment, identities, time)
+function q.bodiesOf(segment, time)
   local bodies, names, at = {}, {}, 1
   for name in pairs(segment.bases) do names[#names + 1] = name end
   time = text(time) .. '\n'
@@ -80,7 +80,7 @@ function q.bodiesOf(segment, identities, time)
       offsets = offsets .. (i > 1 and ',"' or '"') .. name .. '":' .. text(segment.bases[name] + n - 1)
     end
     local scoped = flags >= 2 and '\n1\n' or '\n0\n'
-    bodies[n] = time .. (identities[n] or '') .. scoped .. offsets .. '\n' .. string.sub(segment.body, at, at + size - 1)
+    bodies[n] = time .. (segment.identities[n] or '') .. scoped .. offsets .. '\n' .. string.sub(segment.body, at, at + size - 1)
     at = at + size
   end
   return bodies
@@ -96,18 +96,17 @@ function q.roomForUnit(s, unit)
   end
 end
 
--- Puts the messages of a segment into its queues. unitOf: nil if there is room for all. identities: those of its messages, by place.
-function q.enterSegment(segment, first, unitOf, identities, time)
-  segment.seqs = {}
+-- Puts the messages of a segment into its queues. unitOf: nil if there is room for all.
+function q.enterSegment(segment, first, unitOf, time)
   if #segment.queues == 0 then return end
-  local attrs, bodies, keys = segment.attrs, q.bodiesOf(segment, identities, time), {}
+  local attrs, bodies, keys = segment.attrs, q.bodiesOf(segment, time), {}
   for _, attr in ipairs(attrs) do
     if #attr > ATTRIBUTES then keys[#keys + 1] = string.sub(attr, ATTRIBUTES + 1) end
   end
-  for i, number in ipairs(segment.queues) do
+  for _, number in ipairs(segment.queues) do
     local s = q.load(number)
     if s then
-      segment.seqs[i] = s.next
+      segment.places[#segment.places + 1] = { 'q' .. number .. '=', s.next }
       q.expectGroups(s, keys)
       for n, attr in ipairs(attrs) do
         if unitOf then q.roomForUnit(s, unitOf[first + n]) end

@@ -82,21 +82,6 @@ end
 return cjson.encode({ q = queues, space = meta[1], c = tonumber(meta[2]) or 0, g = tonumber(meta[3]) or 0, n = tonumber(meta[4]) or 0, s = list })
 `
 
-/** Blocks from an offset on, up to about this many bytes, with their members. `clock, number, offset, bytes, most`. */
-export const BLOCKS = `#!lua flags=no-writes
-${PRELUDE}
-local members = call('ZRANGE', key(ARGV[2], 'i'), ARGV[3], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[5])
-local found, bytes = {}, 0
-for _, member in ipairs(members) do
-  local first, size = place(member)
-  if bytes > 0 and bytes + size > tonumber(ARGV[4]) then break end
-  bytes = bytes + size
-  found[#found + 1] = member
-  found[#found + 1] = call('HGET', key(ARGV[2], 'b'), text(first))
-end
-return found
-`
-
 /** The first offset of which the message is not older than a time; nothing if all are. `clock, number, time`. */
 export const AT_TIME = `#!lua flags=no-writes
 ${PRELUDE}
@@ -110,7 +95,7 @@ end
 local member = call('ZRANGE', i, low, low)[1]
 if not member then return false end
 local s = stream(ARGV[2])
-for _, segment in ipairs(headOf(call('HGET', key(ARGV[2], 'b'), text(place(member)))).s) do
+for _, segment in ipairs(headOf(ARGV[2], (place(member))).s) do
   if segment[2] >= wanted then return segment[3][s.name] end
 end
 return false

@@ -51,12 +51,14 @@ local figures = q.finish()
 local event
 if #declared + #messages + #changes > 0 then
   event = { c = commit(), g = generation(), t = messageTime, s = changes, d = declared, m = messages }
+  -- Records follow as they are: put together they would be hashed once more.
+  local parts = #bodies <= 8 and bodies or { table.concat(bodies) }
+  event.b = #parts
   local head = cjson.encode(event)
-  local bytes
   for _, other in ipairs(call('ZRANGE', P .. 'nodes', 0, -1)) do
     if other ~= node then
-      bytes = bytes or struct.pack('>I4', #head) .. head .. table.concat(bodies)
-      call('PUBLISH', P .. 'in:' .. other, bytes)
+      call('PUBLISH', P .. 'in:' .. other, struct.pack('>I4', #head) .. head)
+      for _, part in ipairs(parts) do call('PUBLISH', P .. 'in:' .. other, part) end
     end
   end
 end
