@@ -85,8 +85,8 @@ export class BrokerLink {
   }
 
   /** Runs a script that writes. They run in the order of the calls. Rejects with `LinkLost` if its outcome is unknown. */
-  turn(script: string, args: readonly Argument[]): Promise<string> {
-    return this.run(0, script, args).then(String)
+  turn(script: string, args: readonly Argument[]): Promise<unknown> {
+    return this.run(0, script, args)
   }
 
   /** Runs a script that reads. */

@@ -105,12 +105,13 @@ ops.qback = function(at)
   return {}
 end
 
--- number, count, bytes, lessee: leases what is ready. Gives seq, attempts, and the error or false, of each.
+-- number, count, bytes, lessee: leases what is ready. Gives seq, attempts, and the error or false, of each, and the place of the first among all
+-- that the turn has leased.
 ops.qlease = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
-  if not s then return {} end
-  local count, bytes, given, taken = tonumber(a[2]), tonumber(a[3]), {}, 0
+  if not s then return { g = {} } end
+  local count, bytes, given, taken, first = tonumber(a[2]), tonumber(a[3]), {}, 0, #leased
   q.expire(s, 500)
   q.wake(s, 1000)
   q.heads(s)
@@ -170,10 +171,11 @@ ops.qlease = function(at)
     if #out > 0 then
       call('ZREM', q.key(s.k, ':o'), unpack(out))
       call('SADD', lease, unpack(out))
+      for _, body in ipairs(call('HMGET', q.key(s.k, ':m'), unpack(out))) do leased[#leased + 1] = body end
     end
   end
   if #given == 0 then call('ZADD', q.key(s.k, ':w'), 'NX', now, node) else call('SADD', P .. 'l:' .. a[4], s.k) end
-  return given
+  return { g = given, first = first }
 end
 
 -- number, lessee, seqs…: these are all that it has. Others that were leased to it, unknown to it, go back.
