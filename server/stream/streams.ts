@@ -211,6 +211,11 @@ export class Streams {
     return this.broker.deleteCursor(name, cursor)
   }
 
+  /** Grows with each declaration, of queues too. */
+  get generation(): number {
+    return this.broker.generation
+  }
+
   /** With `before` it has these options, and gets others. */
   async declare(options: StreamOptions, before?: StreamOptions): Promise<StreamStatus> {
     const { name, topics } = options

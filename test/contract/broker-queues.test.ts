@@ -25,6 +25,17 @@ onEveryBroker('queues', (brokers) => {
     return world
   }
 
+  it('deletes the oldest dead letters when an update lowers their limit', async () => {
+    const { broker } = await start()
+    await Promise.all(range(0, 20).map((n) => enqueue(broker, n)))
+    const deliveries = await lease(broker)
+    await Promise.all(deliveries.map((each) => settle(broker, each, { kind: 'reject', error: undefined })))
+    await broker.declareQueue(queueOptions({ maxDeadLetters: 5 }), true)
+    const left = () => broker.deadLetters('q', {}, 0, 100)
+    await expect.poll(async () => (await left()).map(({ letter }) => letter)).toEqual([15, 16, 17, 18, 19])
+    expect(await broker.queues(['q'])).toMatchObject([{ deadLetters: 5, deadLettersDroppedTotal: 15 }])
+  })
+
   describe('reopened', () => {
     it.each([60_000, 63_072_000_000])(
       'a delayed message waits no longer than requested, even after a restart with the clock set back by %i ms',

@@ -54,6 +54,7 @@ const TICK_MS = 100
 
 /** The broker in the hub's own process, on top of a store. */
 export class EmbeddedBroker implements Broker {
+  readonly remote = undefined
   private readonly store: Store
   /** The reader of the logs. */
   private readonly reads: AppliedReads

@@ -1,11 +1,12 @@
 import BTree from 'sorted-btree'
 import type { ComposedBlock } from './composed-block.ts'
+import type { StreamMirror } from './stream-mirror.ts'
 
 /** Memory for composed blocks, of all streams together. */
 const MAX_BYTES = 64 * 1024 * 1024
 
 interface Cached {
-  readonly stream: number
+  readonly stream: StreamMirror
   readonly block: ComposedBlock
 }
 
@@ -14,11 +15,11 @@ export class BlockCache {
   private bytes = 0
   /** The latest used at the end. */
   private readonly all = new Set<Cached>()
-  /** By the numbers of streams, and by first offset. */
-  private readonly byStream = new Map<number, BTree.default<number, Cached>>()
+  /** By stream and first offset. A log that begins again, with the same name and number, has another mirror. */
+  private readonly byStream = new Map<StreamMirror, BTree.default<number, Cached>>()
 
   /** A block that holds an offset. */
-  find(stream: number, offset: number): ComposedBlock | undefined {
+  find(stream: StreamMirror, offset: number): ComposedBlock | undefined {
     const cached = this.byStream.get(stream)?.getPairOrNextLower(offset)?.[1]
     if (!cached || cached.block.lastOffset < offset) return undefined
     this.all.delete(cached)
@@ -26,7 +27,7 @@ export class BlockCache {
     return cached.block
   }
 
-  add(stream: number, block: ComposedBlock): void {
+  add(stream: StreamMirror, block: ComposedBlock): void {
     const blocks = this.byStream.get(stream) ?? new BTree.default<number, Cached>()
     // What was read before it had more messages.
     for (const [, older] of blocks.getRange(block.firstOffset, block.lastOffset, true)) this.remove(older)
@@ -41,14 +42,8 @@ export class BlockCache {
     }
   }
 
-  forget(stream: number): void {
+  forget(stream: StreamMirror): void {
     for (const cached of this.byStream.get(stream)?.valuesArray() ?? []) this.remove(cached)
-  }
-
-  clear(): void {
-    this.all.clear()
-    this.byStream.clear()
-    this.bytes = 0
   }
 
   private remove(cached: Cached): void {

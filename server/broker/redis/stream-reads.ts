@@ -19,6 +19,8 @@ const VALUES_STEP = 1000
 const SCAN_STEP = 1000
 /** How often a read that waits for a link looks whether there will be one, in milliseconds. */
 const LINK_WAIT_MS = 1_000
+/** How long those who are shown figures wait for the latest, in milliseconds. */
+const SHOWN_MS = 3_000
 
 /** Reads the logs of streams. */
 export class StreamReads {
@@ -44,6 +46,16 @@ export class StreamReads {
     }
   }
 
+  /** What a read gives; or what was seen before, if Redis does not answer now: operators look at figures above all when something is wrong. */
+  async orSeen<Answer>(ask: () => Promise<Answer>, seen: () => Answer): Promise<Answer> {
+    if (!this.link.isUp) return seen()
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<Answer>((resolve) => {
+      timer = setTimeout(() => resolve(seen()), SHOWN_MS)
+    })
+    return Promise.race([ask(), late]).finally(() => clearTimeout(timer))
+  }
+
   run(script: string, ...args: (string | number)[]): Promise<unknown> {
     return this.reading(() => this.link.read(script, [this.clock(), ...args]))
   }
@@ -54,16 +66,16 @@ export class StreamReads {
 
   /** The block in which an offset lies, or the next one; values that have been replaced are hidden. Nothing from `next` on. */
   async read(mirror: StreamMirror, offset: number): Promise<ComposedBlock | undefined> {
-    const { number, next, options } = mirror
+    const { next, options } = mirror
     if (offset >= next) return undefined
-    const known = options.lastValue ? undefined : this.cache.find(number, offset)
+    const known = options.lastValue ? undefined : this.cache.find(mirror, offset)
     if (known) return known
     const blocks = await this.blocks(mirror, offset, READ_BLOCKS)
     const shown = blocks.filter(({ member }) => firstOf(member) < next)
     if (shown.length === 0) return undefined
     const block = new ComposedBlock(options.name, shown)
     if (options.lastValue) await this.hideReplaced(mirror, block, next)
-    else this.cache.add(number, block)
+    else this.cache.add(mirror, block)
     return block
   }
 
@@ -167,7 +179,7 @@ export class StreamReads {
 
   /** The single block of an offset, which may be one that this node has not seen yet. */
   private async blockOf(mirror: StreamMirror, offset: number): Promise<ComposedBlock | undefined> {
-    const known = this.cache.find(mirror.number, offset)
+    const known = this.cache.find(mirror, offset)
     if (known) return known
     const blocks = await this.blocks(mirror, offset, 1)
     return blocks.length === 0 ? undefined : new ComposedBlock(mirror.options.name, blocks)
@@ -188,13 +200,8 @@ export class StreamReads {
     }
   }
 
-  forget(number: number): void {
-    this.cache.forget(number)
-  }
-
-  /** The log may be another one. */
-  forgetAll(): void {
-    this.cache.clear()
+  forget(mirror: StreamMirror): void {
+    this.cache.forget(mirror)
   }
 }
 

@@ -67,6 +67,8 @@ export class Turns {
   onSilent: (answer: () => void) => void = (answer) => answer()
   /** Queues have changed. Told before those who wait for what changed them. */
   onFigures: (figures: readonly Figures[]) => void = () => {}
+  /** Publishes and settlements that ended so. */
+  unknownOutcomes = 0
   private tasks: Task[] = []
   private publishing: Publishing[] = []
   private owesPublishes = false
@@ -169,7 +171,7 @@ export class Turns {
     }
     this.owesPublishes = declares && this.publishing.length > 0
     const work: TurnWork = { tasks, open: tasks, publishes, answers: [], commit: this.log.applied, isSilent: false }
-    const operations = publishes.count + tasks.reduce((sum, { settles }) => sum + settles, 0)
+    const operations = publishes.count + settledBy(tasks)
     const start = performance.now()
     await this.commit(work)
     work.answers.push(...publishes.answers())
@@ -288,6 +290,7 @@ export class Turns {
         ? error
         : new FanfareError('storage_failed', `The message could not be stored: ${sentence((error as Error).message)}`)
     const waiting = work.open.length + work.publishes.count
+    if (known.code === 'outcome_unknown') this.unknownOutcomes += work.publishes.openCount + settledBy(work.open)
     this.logger.error({ err: error, code: known.code, waiting }, 'a commit failed')
     // What needs no room may still go.
     const onlyRoom = needsRoom && known.code !== 'outcome_unknown' && known.code !== 'cluster_unreachable'
@@ -301,8 +304,14 @@ export class Turns {
   private lost({ publishes, tasks }: TurnWork): void {
     const error = new FanfareError('outcome_unknown')
     for (const task of tasks) this.unexpected.run('broker', () => task.failed(error))
-    for (const answer of publishes.lostAnswers(error)) this.unexpected.run('broker', answer)
+    const answers = publishes.lostAnswers(error)
+    this.unknownOutcomes += answers.length + settledBy(tasks)
+    for (const answer of answers) this.unexpected.run('broker', answer)
   }
+}
+
+function settledBy(tasks: readonly Task[]): number {
+  return tasks.reduce((sum, { settles }) => sum + settles, 0)
 }
 
 function taskFor(op: Op): Task {

@@ -204,6 +204,7 @@ ops.qtime = function(at)
   if not s then return {} end
   q.expire(s, 500)
   q.wake(s, 1000)
+  q.trimLetters(s)
   return {}
 end
 

@@ -277,8 +277,11 @@ function q.figures(s, stamp)
   s.news = s.news[first]
   local over = call('ZRANGE', q.key(key, ':x'), 0, 0, 'WITHSCORES')[2]
   local soon = math.min(due and due - q.mono() or 1e15, over and over - now or 1e15)
+  local letters = call('XLEN', q.key(key, ':dl'))
+  -- An update has lowered their limit.
+  if letters > s.o.ml then soon = 0 end
   return { tonumber(key), stamp, waiting, s.flight, s.bytes, startable + s.behind, startable,
-    call('ZCARD', q.key(key, ':d')), waiting - s.undue, call('XLEN', q.key(key, ':dl')), call('ZCARD', q.key(key, ':p')),
+    call('ZCARD', q.key(key, ':d')), waiting - s.undue, letters, call('ZCARD', q.key(key, ':p')),
     s.published, s.acked, s.again, s.dropped, s.lost, s.due, math.max(0, soon), s.letter }
 end
 
