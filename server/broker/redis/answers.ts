@@ -30,8 +30,8 @@ export interface CommitEvent {
   readonly b: number
 }
 
-/** A message on lease: its seq, the attempts that failed, and the error of the last one or false. */
-export type Given = readonly [number, number, string | false]
+/** Of a message on lease: its place, the attempts that failed, and the error of the last one or false. */
+export type Failed = readonly [number, number, string | false]
 
 /** What an op has come to; `x` is the code of a refusal. */
 export interface OpResult {
@@ -42,8 +42,9 @@ export interface OpResult {
   readonly k?: readonly (readonly [number, readonly (readonly [number, number])[]])[]
   /** Acks whose leases are not held any more: the places among those of the op. */
   readonly l?: readonly number[]
-  /** What was leased, and the place of the first of them among all messages that follow the answer. */
-  readonly g?: readonly Given[]
+  /** The seqs of what was leased, those of them that have failed, and the place of the first among all messages that follow the answer. */
+  readonly g?: readonly number[]
+  readonly f?: readonly Failed[]
   readonly first?: number
   /** These messages; null for one that is gone. */
   readonly bodies?: readonly (Buffer | null)[]

@@ -4,7 +4,7 @@ import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
 import type { Delivery, DeliveryId, Ending, Settlement } from '../broker.ts'
 import { type Fate, fateOf } from '../rules/fate.ts'
-import { type Given, listOf, type OpResult } from './answers.ts'
+import { listOf, type OpResult } from './answers.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import type { QueueMirror } from './queue-mirror.ts'
@@ -26,6 +26,13 @@ interface Held {
   /** That failed before this one. */
   readonly attempts: number
   ending: boolean
+}
+
+/** What a lease has brought. `attempts`: that failed before. */
+interface Given {
+  readonly seq: number
+  readonly attempts: number
+  readonly lastError: string | undefined
 }
 
 /**
@@ -85,9 +92,9 @@ export class QueueLeases {
       if (left > 0) this.asking.set(mirror, left)
       else this.asking.delete(mirror)
     }
-    const given = listOf(result.g)
+    const given = givenIn(result)
     if (given.length === 0 || lessee !== this.lessee) return []
-    const ids = given.map(([seq, attempts]) => this.hold({ mirror, seq, attempts, ending: false }))
+    const ids = given.map(({ seq, attempts }) => this.hold({ mirror, seq, attempts, ending: false }))
     try {
       return await this.deliveriesOf(mirror, given, result.bodies, ids)
     } catch (error) {
@@ -113,16 +120,13 @@ export class QueueLeases {
     bodies: readonly (Buffer | null)[] | undefined,
     ids: readonly number[],
   ): Promise<Delivery[]> {
-    const seqs = given.map(([seq]) => seq)
+    const seqs = given.map(({ seq }) => seq)
     const found = bodies ?? (await this.bodiesOf(mirror, seqs))
     const deliveries: Delivery[] = []
-    for (const [at, [seq, attempts, error]] of given.entries()) {
+    for (const [at, { seq, attempts, lastError }] of given.entries()) {
       const body = found[at]
       const id = ids[at] as number
-      if (body) {
-        const { wire } = decodeBody(body)
-        deliveries.push({ id, seq, wire, attempt: attempts + 1, lastError: error === false ? undefined : error })
-      }
+      if (body) deliveries.push({ id, seq, wire: decodeBody(body).wire, attempt: attempts + 1, lastError })
       // The queue was deleted.
       else this.held.delete(id)
     }
@@ -325,6 +329,15 @@ class AckBatch implements Op {
   failed(error: FanfareError): void {
     for (const { failed } of this.answers) failed(error)
   }
+}
+
+function givenIn({ g, f }: OpResult): Given[] {
+  const given = listOf(g).map((seq): Given => ({ seq, attempts: 0, lastError: undefined }))
+  for (const [at, attempts, error] of listOf(f)) {
+    const { seq } = given[at] as Given
+    given[at] = { seq, attempts, lastError: error === false ? undefined : error }
+  }
+  return given
 }
 
 /** As `q.ending` in `lua/queues.ts` takes them. */

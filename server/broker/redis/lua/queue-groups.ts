@@ -36,10 +36,11 @@ end
 
 function q.member(key, seq) return struct.pack('>I4', #key) .. key .. struct.pack(SEQ, seq) end
 
+local LAST = string.rep('\255', 9)
 function q.headOf(s, key)
   q.flush(s)
   local from = struct.pack('>I4', #key) .. key
-  local found = call('ZRANGEBYLEX', q.key(s.k, ':gz'), '[' .. from, '(' .. from .. string.rep('\255', 9), 'LIMIT', 0, 1)
+  local found = call('ZRANGEBYLEX', q.key(s.k, ':gz'), '[' .. from, '(' .. from .. LAST, 'LIMIT', '0', '1')
   return found[1] and (struct.unpack(SEQ, string.sub(found[1], -8)))
 end
 

@@ -132,7 +132,7 @@ function q.enter(s, attr, body)
     local g = q.group(s, key)
     if g.check then q.heads(s) end
     g.n, g.u, s.undue = g.n + 1, g.u + 1, s.undue + 1
-    s.gz[#s.gz + 1] = 0
+    s.gz[#s.gz + 1] = '0'
     s.gz[#s.gz + 1] = q.member(key, seq)
     if g.p == 0 and g.l == NONE then q.offer(s, seq, priority, due, g) end
   end
@@ -227,16 +227,20 @@ function q.bury(s, seq, h, reason, attempts, said)
   if s.o.pk == 'park' and h.keyed then q.park(s, h.key) end
 end
 
+-- What becomes of one that has expired.
+function q.drop(s, seq, h)
+  q.takeOut(s, seq, h)
+  if s.o.ex == 'dead-letter' then q.bury(s, seq, h, 'expired') else
+    q.forget(s, seq, h)
+    s.dropped = s.dropped + 1
+  end
+end
+
 function q.expire(s, most)
   local over = call('ZRANGEBYSCORE', q.key(s.k, ':x'), '-inf', now, 'LIMIT', 0, most)
   for _, each in ipairs(over) do
     local seq = tonumber(each)
-    local h = q.headerOf(s, seq)
-    q.takeOut(s, seq, h)
-    if s.o.ex == 'dead-letter' then q.bury(s, seq, h, 'expired') else
-      q.forget(s, seq, h)
-      s.dropped = s.dropped + 1
-    end
+    q.drop(s, seq, q.headerOf(s, seq))
   end
 end
 
