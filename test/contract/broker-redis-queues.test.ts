@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { DEFAULT_MAX_BYTES } from '../../server/broker/rules/declarations.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
 import { publishTo } from '../setup/brokers.ts'
@@ -9,7 +10,7 @@ import { range } from '../setup/streams.ts'
 // What several nodes with one Redis do with queues
 
 function queueOptions(more: Partial<QueueOptions> = {}): QueueOptions {
-  return { name: 'q', bindings: [], ...QUEUE_DEFAULTS, ...more }
+  return { name: 'q', bindings: [], ...QUEUE_DEFAULTS, maxBytes: DEFAULT_MAX_BYTES.disk, ...more }
 }
 
 describe('nodes with one Redis', () => {

@@ -2,11 +2,10 @@ import type { Buffer } from 'node:buffer'
 import type { QueueOptions } from '../../../shared/queues.ts'
 import type { StreamOptions } from '../../../shared/streams.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
-import type { BrokerEvents, CommittedMessage, MessageParts, Placement } from '../broker.ts'
-import { compose } from '../compose.ts'
+import type { BrokerEvents, CommittedMessage } from '../broker.ts'
 import { type CommitEvent, type Declared, listOf, type SpaceState } from './answers.ts'
+import { messagesIn } from './placed-message.ts'
 import { QueueMirror } from './queue-mirror.ts'
-import { RecordParts } from './record.ts'
 import { StreamMirror } from './stream-mirror.ts'
 
 /** How long a commit of another node may be missing before the whole state is read instead, in milliseconds. */
@@ -60,7 +59,8 @@ export class CommitLog {
   private hole: NodeJS.Timeout | undefined = undefined
   /** Up to which commit all is safe: no failover takes it back. */
   private safe = 0
-  private isOpen = false
+  /** A state is known. */
+  isOpen = false
   /** Until the state is read again: what is heard meanwhile may follow on what Redis has lost. */
   private isPaused = true
   /** Of the space, as of the last state. */
@@ -340,61 +340,4 @@ export class CommitLog {
   private report(say: (events: BrokerEvents) => void): void {
     this.unexpected.run('broker', () => say(this.events))
   }
-}
-
-/** The messages of a commit, from the records that came with it. */
-function messagesIn(event: CommitEvent, records: readonly Buffer[]): CommittedMessage[] {
-  const parts: MessageParts[] = []
-  for (const bytes of records) {
-    for (let at = 0; at < bytes.length; ) {
-      const record = new RecordParts(bytes, at)
-      parts.push(record)
-      at = record.end
-    }
-  }
-  return placed(event, parts)
-}
-
-/** Messages with the places that a commit gave them. */
-export function placed(event: CommitEvent, parts: readonly MessageParts[]): CommittedMessage[] {
-  const messages: CommittedMessage[] = []
-  for (const [count, bases, isQueued] of listOf(event.m)) {
-    const names = Object.keys(bases)
-    const isKept = names.length > 0 || isQueued === 1
-    for (let n = 0; n < count; n++) {
-      const each = parts[messages.length] as MessageParts
-      messages.push(new PlacedMessage(each, () => (isKept ? placement(names, bases, n, event.t) : undefined)))
-    }
-  }
-  return messages
-}
-
-/** Says only when it is asked what only a reader wants: most messages have none here. */
-class PlacedMessage implements CommittedMessage {
-  readonly parts: MessageParts
-  private readonly place: () => Placement | undefined
-
-  constructor(parts: MessageParts, place: () => Placement | undefined) {
-    this.parts = parts
-    this.place = place
-  }
-
-  get placement(): Placement | undefined {
-    return this.place()
-  }
-
-  get wire(): string | Uint8Array {
-    return compose(this.parts, this.placement)
-  }
-}
-
-function placement(
-  names: readonly string[],
-  bases: Readonly<Record<string, number>>,
-  n: number,
-  publishedAt: number,
-): Placement {
-  const offsets: Record<string, number> = Object.create(null)
-  for (const name of names) offsets[name] = (bases[name] as number) + n
-  return { publishedAt, offsets, scope: undefined }
 }

@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import { checkServer, inTime, known } from '../../bus/redis/connecting.ts'
+import { checkServers, inTime, known } from '../../bus/redis/connecting.ts'
 import type { RedisAddress } from '../../bus/redis/redis-address.ts'
 import { SlotOwner } from '../../bus/redis/slot-owner.ts'
 import type { Keys } from './keys.ts'
@@ -212,7 +212,7 @@ export class BrokerLink {
     hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => hear(bytes))
     try {
       await inTime(Promise.all(all.map((redis) => redis.connect())))
-      await inTime(checkServer(hearing, this.keys.meta))
+      await inTime(checkServers(all, this.keys.meta))
       await inTime(hearing.subscribe(this.keys.inboxOf(this.inbox)))
       if (this.isClosed) throw new FanfareError('shutting_down')
       this.all = all

@@ -4,8 +4,17 @@ import { QUEUE_READS } from './queue-reads.ts'
 import { QUEUES } from './queues.ts'
 
 const NODES = String.raw`
+-- If no node at all has given a sign of life, Redis was away and not they: each has the time again that it had left.
+local function grantPause(real, lapseMs)
+  local newest = call('ZRANGE', P .. 'nodes', -1, -1, 'WITHSCORES')[2]
+  local silence = newest and real + lapseMs - tonumber(newest) or 0
+  if silence < lapseMs / 2 then return end
+  for _, each in ipairs(call('ZRANGE', P .. 'nodes', 0, -1)) do call('ZINCRBY', P .. 'nodes', text(silence), each) end
+end
+
 -- What nodes that gave no sign of life had on lease is to be given to others.
-local function removeLapsed(real, node)
+local function removeLapsed(real, node, lapseMs)
+  grantPause(real, lapseMs)
   for _, lapsed in ipairs(call('ZRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. text(real))) do
     if lapsed ~= node then
       call('ZREM', P .. 'nodes', lapsed)
@@ -40,7 +49,7 @@ local isNew = call('HSETNX', P .. 'n:' .. node, 'name', name)
 call('PERSIST', P .. 'n:' .. node)
 local time = call('TIME')
 local real = time[1] * 1000 + math.floor(time[2] / 1000)
-removeLapsed(real, node)
+removeLapsed(real, node, lapseMs)
 call('ZADD', P .. 'nodes', text(real + lapseMs), node)
 call('HSET', P .. 'n:' .. node, 'lessee', ARGV[11])
 call('SADD', P .. 'lessees', ARGV[11])
@@ -54,9 +63,10 @@ ${NODES}
 if not call('ZSCORE', P .. 'nodes', ARGV[2]) then return false end
 local time = call('TIME')
 local real = time[1] * 1000 + math.floor(time[2] / 1000)
-call('ZADD', P .. 'nodes', text(real + tonumber(ARGV[3])), ARGV[2])
+local lapseMs = tonumber(ARGV[3])
 if call('HGET', META, 'replicas') ~= ARGV[4] then call('HSET', META, 'replicas', ARGV[4]) end
-removeLapsed(real, ARGV[2])
+removeLapsed(real, ARGV[2], lapseMs)
+call('ZADD', P .. 'nodes', text(real + lapseMs), ARGV[2])
 return call('SRANDMEMBER', P .. 'lapsed', 10)
 `
 
