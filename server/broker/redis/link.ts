@@ -13,7 +13,7 @@ const CONNECT_MS = 3_000
 const ANSWER_MS = 5_000
 /** Waits between attempts to connect: each twice the last, and a random part of it. */
 const FIRST_WAIT_MS = 50
-const LONGEST_WAIT_MS = 1_000
+const LONGEST_WAIT_MS = 400
 /** Answers of a Redis that cannot be used now, and may be later, or another one in its place. It has done nothing. */
 const NOT_NOW =
   /^(ReplyError: )?-?(READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS|MISCONF|MOVED|ASK)\b/

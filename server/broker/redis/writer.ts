@@ -108,7 +108,11 @@ export class Writer {
 
   /** Where INFO is not permitted, nothing tells. */
   private async info(section: string): Promise<string> {
-    return String(await this.link.ask('INFO', section).catch(() => ''))
+    const info = this.link.ask('INFO', section).catch((error) => {
+      if (error instanceof LinkLost) throw error
+      return ''
+    })
+    return String(await info)
   }
 
   /** The space is another one, in which this node has sent nothing. */
