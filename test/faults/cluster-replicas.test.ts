@@ -2,11 +2,12 @@ import { pino } from 'pino'
 import { expect, it, onTestFinished } from 'vitest'
 import type { FanfareError } from '../../client/node.ts'
 import { Keys } from '../../server/broker/redis/keys.ts'
-import { BrokerLink } from '../../server/broker/redis/link.ts'
+import { BrokerLink, LinkLost } from '../../server/broker/redis/link.ts'
+import { PromiseCheck } from '../../server/broker/redis/promises.ts'
 import { RedisBroker } from '../../server/broker/redis/redis-broker.ts'
 import { redisAddress } from '../../server/bus/redis/redis-address.ts'
 import { dataOf, publishNumbers, publishTo, streamOptions } from '../setup/brokers.ts'
-import { command, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
+import { command, durableRedis, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
 import { eventsWith } from '../setup/drafts.ts'
 import type { RedisServer } from '../setup/redis-server.ts'
 
@@ -86,4 +87,24 @@ it.runIf(SLOW)('a node does not start on a Redis without its replicas, and says 
   const started = brokerAt(redis.url)
   await expect(started).rejects.toMatchObject({ code: 'cluster_unreachable' } satisfies Partial<FanfareError>)
   await expect(started).rejects.toThrow('clusterReplicas')
+})
+
+it('a link that is lost while Redis is asked what it keeps says nothing about Redis', async () => {
+  const redis = await durableRedis()
+  let isLost = false
+  class LostLink extends BrokerLink {
+    override ask(...command: Parameters<BrokerLink['ask']>): Promise<unknown> {
+      return isLost && command[0] !== 'INFO' ? Promise.reject(new LinkLost('lost')) : super.ask(...command)
+    }
+  }
+  const link = new LostLink(redisAddress(redis.url), new Keys('test'), false, SILENT)
+  onTestFinished(() => link.close())
+  await link.open()
+  const promise = new PromiseCheck(link, 'strict', 0, SILENT)
+  await promise.look()
+  isLost = true
+  await expect(promise.look()).rejects.toThrow(LinkLost)
+  isLost = false
+  await promise.look()
+  expect(promise.isKept).toBe(true)
 })

@@ -2,8 +2,10 @@ import { setTimeout } from 'node:timers/promises'
 import type { BarrierFigures } from '../remote-status.ts'
 import type { BrokerLink } from './link.ts'
 
-/** How long one wait for replicas may take, in milliseconds. */
-const WAIT_MS = 1_000
+/** How long one wait for replicas may take, in milliseconds. Each asks them what they have; one that has just come is not asked by an earlier wait. */
+const WAIT_MS = 250
+/** Replicas that need more than this are too few, or too slow. */
+const SHORT_MS = 1_000
 const RETRY_MS = 50
 /** How long a publisher waits for replicas before its outcome is unknown. */
 const PATIENCE_MS = 10_000
@@ -36,6 +38,8 @@ export class Barrier {
   private waitedMs = 0
   /** Since when nothing has become safe. */
   private since = 0
+  /** When a shortfall was counted last. */
+  private shortAt = 0
 
   /** `isOverdue`: nothing has become safe for too long to let anyone wait for it. */
   constructor(link: BrokerLink, replicas: number, isSafe: (commit: number) => void, isOverdue: () => void) {
@@ -119,7 +123,7 @@ export class Barrier {
       const there = await this.link.waitForReplicas(this.link.keys.waited(node), this.replicas, WAIT_MS)
       if (links !== this.links) return
       if (there < this.replicas) {
-        this.shortfalls++
+        this.fallsShort()
         return
       }
     } catch {
@@ -131,6 +135,13 @@ export class Barrier {
     this.passedAll()
     this.isSafe(wanted)
     for (const { then } of passing.splice(0, count)) then()
+  }
+
+  private fallsShort(): void {
+    const now = performance.now()
+    if (now - Math.max(this.since, this.shortAt) < SHORT_MS) return
+    this.shortAt = now
+    this.shortfalls++
   }
 
   private passedAll(): void {

@@ -13,7 +13,7 @@ const CONNECT_MS = 3_000
 const ANSWER_MS = 5_000
 /** Waits between attempts to connect: each twice the last, and a random part of it. */
 const FIRST_WAIT_MS = 50
-const LONGEST_WAIT_MS = 1_000
+const LONGEST_WAIT_MS = 400
 /** Answers of a Redis that cannot be used now, and may be later, or another one in its place. It has done nothing. */
 const NOT_NOW =
   /^(ReplyError: )?-?(READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS|MISCONF|MOVED|ASK)\b/
@@ -91,8 +91,8 @@ export class BrokerLink {
   }
 
   /** Runs a script that writes. They run in the order of the calls. Rejects with `LinkLost` if its outcome is unknown. */
-  turn(script: string, args: readonly Argument[]): Promise<string> {
-    return this.run(0, script, args).then(String)
+  turn(script: string, args: readonly Argument[]): Promise<unknown> {
+    return this.run(0, script, args)
   }
 
   /** Runs a script that reads. */

@@ -108,7 +108,11 @@ export class Writer {
 
   /** Where INFO is not permitted, nothing tells. */
   private async info(section: string): Promise<string> {
-    return String(await this.link.ask('INFO', section).catch(() => ''))
+    const info = this.link.ask('INFO', section).catch((error) => {
+      if (error instanceof LinkLost) throw error
+      return ''
+    })
+    return String(await info)
   }
 
   /** The space is another one, in which this node has sent nothing. */
@@ -157,7 +161,9 @@ export class Writer {
   }
 
   private async send(needsRoom: boolean, args: readonly Argument[]): Promise<TurnAnswer | Refused> {
-    return JSON.parse(await this.link.turn(needsRoom ? TURN : TURN_WITHOUT_ROOM, args)) as TurnAnswer | Refused
+    const reply = await this.link.turn(needsRoom ? TURN : TURN_WITHOUT_ROOM, args)
+    const [answer, ...leased] = (Array.isArray(reply) ? reply : [reply]) as Buffer[]
+    return { ...(JSON.parse(String(answer)) as TurnAnswer | Refused), leased }
   }
 
   private async recover({ x, last }: Refused): Promise<void> {
