@@ -1,7 +1,8 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { expect, it, onTestFinished } from 'vitest'
 import { type Client, connect, type Delivery } from '../../client/node.ts'
 import { type HubOptions, startHub } from '../../server/index.ts'
-import { clientOf, command, node, redisOf } from '../setup/cluster.ts'
+import { clientOf, command, node, redisOf, SLOW } from '../setup/cluster.ts'
 import type { RedisServer } from '../setup/redis-server.ts'
 import { range } from '../setup/streams.ts'
 
@@ -111,6 +112,39 @@ it('what a node had on lease when it was killed comes again on another, as a fai
   await expect.poll(() => numbersIn(seen), { timeout: 20_000 }).toEqual(range(0, 5))
   expect(seen[0]).toMatchObject({ attempt: 2, lastError: 'The hub of the consumer was lost.' })
 })
+
+it.runIf(SLOW)(
+  'nodes keep what they have on lease when it was Redis that was away',
+  async () => {
+    const redis = await redisOf()
+    const [publisher, consumer] = [await clientOn(redis), await clientOn(redis)]
+    await publisher.admin.queues.declare({ name: 'jobs', bindings: [{ topic: 'jobs.#' }] })
+    const attempts: number[] = []
+    let finish = () => {}
+    const isFinished = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    for (const client of [publisher, consumer]) {
+      const handle = async ({ attempt }: Delivery<number>) => {
+        attempts.push(attempt)
+        await isFinished
+      }
+      client.consume<number>('jobs', handle, { prefetch: 1 })
+    }
+    await Promise.all(range(0, 2).map((n) => publisher.publish('jobs.new', n)))
+    await expect.poll(() => attempts.length).toBe(2)
+    redis.signal('SIGSTOP')
+    // Longer than a node may give no sign of life.
+    await wait(7_000)
+    redis.signal('SIGCONT')
+    await publisher.publish('jobs.none', 1).catch(() => {})
+    finish()
+    await expect.poll(() => publisher.admin.queues.show('jobs')).toMatchObject({ depth: 0, inFlight: 0 })
+    expect(attempts.slice(0, 2)).toEqual([1, 1])
+    expect(attempts.filter((attempt) => attempt > 1)).toEqual([])
+  },
+  60_000,
+)
 
 it('queues are declared again, empty, where Redis has lost everything', async () => {
   const redis = await redisOf()
