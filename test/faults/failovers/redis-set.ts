@@ -54,6 +54,11 @@ export class RedisSet {
     return before
   }
 
+  /** The primary has all of its replicas. */
+  async complete(): Promise<void> {
+    await expect.poll(() => this.missingReplicas(), { interval: 30, timeout: 60_000 }).toEqual([])
+  }
+
   private async follow(): Promise<void> {
     const found = this.serverAt(await this.primaryPort())
     if (found === this.primary) return
