@@ -14,6 +14,11 @@ export class Keys {
     return `${this.prefix}none`
   }
 
+  /** The nodes, with the time when each is taken for gone. */
+  get nodes(): string {
+    return `${this.prefix}nodes`
+  }
+
   inboxOf(node: string): string {
     return `${this.prefix}in:${node}`
   }

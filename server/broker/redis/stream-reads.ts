@@ -4,6 +4,7 @@ import { FanfareError } from '../../../shared/errors.ts'
 import { matchesPattern } from '../../../shared/topic.ts'
 import { isReplaced, valueName } from '../rules/last-value.ts'
 import { BlockCache } from './block-cache.ts'
+import type { ClusterTime } from './cluster-time.ts'
 import { ComposedBlock, type RawBlock } from './composed-block.ts'
 import { type BrokerLink, LinkLost } from './link.ts'
 import { AT_TIME, BLOCKS } from './lua/reads.ts'
@@ -20,12 +21,12 @@ const LINK_WAIT_MS = 1_000
 /** Reads the logs of streams. */
 export class StreamReads {
   private readonly link: BrokerLink
-  private readonly clock: () => string
+  private readonly time: ClusterTime
   private readonly cache = new BlockCache()
 
-  constructor(link: BrokerLink, clock: () => string) {
+  constructor(link: BrokerLink, time: ClusterTime) {
     this.link = link
-    this.clock = clock
+    this.time = time
   }
 
   /** Repeats a read on the next link if one is lost, however long that takes: a second read does no harm, and a reader that got an error would repeat it anyway. */
@@ -42,7 +43,7 @@ export class StreamReads {
   }
 
   run(script: string, ...args: (string | number)[]): Promise<unknown> {
-    return this.reading(() => this.link.read(script, [this.clock(), ...args]))
+    return this.reading(() => this.link.read(script, [this.time.any, ...args]))
   }
 
   ask(...command: [string, ...(string | number)[]]): Promise<unknown> {
@@ -91,7 +92,7 @@ export class StreamReads {
 
   async offsetAtTime(mirror: StreamMirror, time: number): Promise<number> {
     const { first, next, number } = mirror
-    const found = await this.run(AT_TIME, number, time)
+    const found = await this.run(AT_TIME, number, this.time.ofPosition(time))
     return Math.min(Math.max(first, found === null ? next : Number(found)), next)
   }
 

@@ -3,7 +3,9 @@ import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
 import type { TurnAnswer } from './answers.ts'
+import type { ClusterTime, HeardTime } from './cluster-time.ts'
 import { type Argument, type BrokerLink, LinkLost } from './link.ts'
+import { FORMAT } from './lua/prelude.ts'
 import { BEAT, JOIN } from './lua/reads.ts'
 import { TURN, TURN_WITHOUT_ROOM } from './lua/turn.ts'
 
@@ -30,9 +32,10 @@ export interface Place {
   readonly lostFrom: number | undefined
 }
 
-interface Refused {
+interface Refused extends Partial<HeardTime> {
   readonly x: string
   readonly last?: number
+  readonly format?: string
 }
 
 /**
@@ -48,7 +51,7 @@ export class Writer {
   onLoss: () => Promise<void> = async () => {}
   private readonly link: BrokerLink
   private readonly name: string
-  private readonly clock: () => string
+  private readonly time: ClusterTime
   private readonly log: Logger
   private readonly replicas: number
   private seq = 0
@@ -63,12 +66,12 @@ export class Writer {
   /** Redis no longer knows what this node has sent. */
   private isForgotten = false
 
-  /** `replicas`: those that are waited for. `clock`: what the scripts take for the time; empty for that of Redis. */
-  constructor(link: BrokerLink, name: string, replicas: number, clock: () => string, log: Logger) {
+  /** `replicas`: those that are waited for. */
+  constructor(link: BrokerLink, name: string, replicas: number, time: ClusterTime, log: Logger) {
     this.replicas = replicas
     this.link = link
     this.name = name
-    this.clock = clock
+    this.time = time
     this.log = log
     link.inbox = this.node
   }
@@ -78,11 +81,17 @@ export class Writer {
    * answered. `hasLost`: it has turned out that it has not.
    */
   async join(isLossless: boolean, hasLost = false): Promise<Place> {
+    const isFirstTime = !this.time.isKnown
+    await this.time.compare(this.node)
     const run = /run_id:(\w+)/.exec(await this.info('server'))?.[1] ?? ''
     const replicas = await this.replicasThere()
     const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas, this.lessee()]
-    const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how]
-    const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
+    const args = [this.time.any, this.node, this.name, LAPSE_MS, randomId(10), ...how, isFirstTime ? 1 : 0]
+    const sentAt = performance.now()
+    const joined = (await this.link.read(JOIN, args)) as [Buffer, number, number, number, number] | [Buffer]
+    if (joined.length === 1) throw otherFormat(String(joined[0]))
+    const [space, seq, isNew, time, ahead] = joined
+    this.time.learn({ time, ahead }, sentAt)
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
     const lostFrom = isNew === 0 && seq < this.seq && !this.isUncertain ? this.commits.get(seq + 1) : undefined
@@ -110,8 +119,18 @@ export class Writer {
   /** Shows that this node is there. Gives whose leases are to be returned, those of nodes that are gone; or undefined: it has lost its place. */
   async beat(): Promise<readonly string[] | undefined> {
     const replicas = await this.replicasThere()
-    const lapsed = await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS, replicas])
-    return lapsed === null ? undefined : (lapsed as readonly unknown[]).map(String)
+    const sentAt = performance.now()
+    const answer = await this.link.read(BEAT, [this.time.expected, this.node, LAPSE_MS, replicas])
+    if (answer === null) return undefined
+    const [time, ahead, isOff, lapsed] = answer as readonly [number, number, number, readonly unknown[]]
+    if (isOff === 1) await this.time.settle({ time, ahead }, sentAt, this.node)
+    else this.time.learn({ time, ahead }, sentAt)
+    return lapsed.map(String)
+  }
+
+  /** This node ends: the next sign of life of another one removes it. */
+  async leave(): Promise<void> {
+    await this.link.ask('ZADD', this.link.keys.nodes, 'XX', 0, this.node).catch(() => {})
   }
 
   /**
@@ -122,20 +141,24 @@ export class Writer {
     const args = ops.flatMap(({ name, args }) => [name, args.length, ...args])
     const since = performance.now()
     let wasSent = false
+    let wasLate = false
     this.isForgotten = false
     for (;;) {
       if (wasSent && this.isForgotten) throw new FanfareError('outcome_unknown')
       const left = LINK_WAIT_MS - (performance.now() - since)
       if (!(await this.link.standsWithin(Math.max(0, left)))) throw this.givenUp(wasSent)
       try {
-        const head = [this.clock(), this.space, this.node, this.seq + 1]
+        // Redis may be so slow that each call comes late.
+        const head = [wasLate ? this.time.any : this.time.expected, this.space, this.node, this.seq + 1]
+        const sentAt = performance.now()
         const answer = await this.send(needsRoom, [...head, ...args])
         if (!('x' in answer)) {
           this.seq++
           this.remember(answer.c)
           return answer
         }
-        await this.recover(answer)
+        if (answer.x === 'CLOCK') wasLate = await this.time.settle(answer as HeardTime, sentAt, this.node)
+        else await this.recover(answer)
       } catch (error) {
         if (!(error instanceof LinkLost)) throw this.known(error)
         wasSent = true
@@ -152,8 +175,13 @@ export class Writer {
     return JSON.parse(await this.link.turn(needsRoom ? TURN : TURN_WITHOUT_ROOM, args)) as TurnAnswer | Refused
   }
 
-  private async recover({ x, last }: Refused): Promise<void> {
+  private async recover({ x, last, format }: Refused): Promise<void> {
     if (x === 'GONE') throw new SpaceGone()
+    if (x === 'FORMAT') {
+      const { message } = otherFormat(String(format))
+      this.log.error(message)
+      return this.link.lost(message)
+    }
     if (x === 'FENCED') {
       this.log.warn('this node gave no sign of life for too long, and joins the others again')
       this.onFenced()
@@ -185,4 +213,11 @@ export class Writer {
     }
     return error
   }
+}
+
+function otherFormat(format: string): FanfareError {
+  return new FanfareError(
+    'bad_config',
+    `The streams and queues in Redis have format ${format}, and this version knows format ${FORMAT} only. Use the version that has written them, or another clusterPrefix.`,
+  )
 }
