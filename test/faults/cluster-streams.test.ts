@@ -4,22 +4,13 @@ import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { type Client, connect, type FanfareError, type Position } from '../../client/node.ts'
 import { type HubOptions, startHub } from '../../server/index.ts'
-import { command, redisOf } from '../setup/cluster.ts'
-import type { RedisServer } from '../setup/redis-server.ts'
+import { command, durableRedis, redisOf } from '../setup/cluster.ts'
 import { knowsReplica, PRIMARY, sentinelOf } from '../setup/sentinel.ts'
 import { range } from '../setup/streams.ts'
 
 // Streams of a cluster are in Redis: published on one node, read on another, whatever happens to Redis
 
 const ORDERS = { name: 'orders', topics: ['orders.#'] }
-
-/** A Redis that keeps what it acknowledges. */
-async function durableRedis(...options: string[]): Promise<RedisServer> {
-  const directory = await mkdtemp(join(tmpdir(), 'fanfare-redis-'))
-  const redis = await redisOf('--dir', directory, '--appendonly', 'yes', '--appendfsync', 'always', ...options)
-  onTestFinished(() => rm(directory, { recursive: true, force: true }))
-  return redis
-}
 
 /** A client of a node of its own. */
 async function clientOn(url: string, options: HubOptions = {}): Promise<Client> {

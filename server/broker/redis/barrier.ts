@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
+import type { BarrierFigures } from '../remote-status.ts'
 import type { BrokerLink } from './link.ts'
 
 /** How long one wait for replicas may take, in milliseconds. */
@@ -12,8 +13,6 @@ const PATIENCE_MS = 10_000
  * before. Without replicas there is nothing to wait for.
  */
 export class Barrier {
-  /** How often replicas were too few, or too slow. */
-  shortfalls = 0
   private readonly link: BrokerLink
   private readonly replicas: number
   private readonly isSafe: (commit: number) => void
@@ -22,6 +21,11 @@ export class Barrier {
   private passing: (() => void)[] = []
   private isWaiting = false
   private isClosed = false
+  private shortfalls = 0
+  private waits = 0
+  private waitedMs = 0
+  /** Since when nothing has become safe. */
+  private since = 0
 
   /** `isOverdue`: nothing has become safe for too long to let anyone wait for it. */
   constructor(link: BrokerLink, replicas: number, isSafe: (commit: number) => void, isOverdue: () => void) {
@@ -45,6 +49,12 @@ export class Barrier {
     if (!this.isWaiting) void this.wait(node)
   }
 
+  get figures(): BarrierFigures {
+    const { waits, waitedMs, shortfalls } = this
+    const waitingMs = this.isWaiting ? performance.now() - this.since : 0
+    return { waits, seconds: waitedMs / 1000, shortfalls, waitingSeconds: waitingMs / 1000 }
+  }
+
   close(): void {
     this.isClosed = true
   }
@@ -52,7 +62,7 @@ export class Barrier {
   private async wait(node: string): Promise<void> {
     this.isWaiting = true
     let safe = 0
-    let since = performance.now()
+    this.since = performance.now()
     while ((safe < this.wanted || this.passing.length > 0) && !this.isClosed) {
       // What was heard before it is sent is covered by it.
       const covered = this.wanted
@@ -66,7 +76,7 @@ export class Barrier {
           this.passing.unshift(...passing)
         } else {
           safe = covered
-          since = performance.now()
+          this.passedAll()
           this.isSafe(covered)
           for (const then of passing) then()
         }
@@ -75,8 +85,15 @@ export class Barrier {
         this.passing.unshift(...passing)
         await setTimeout(RETRY_MS)
       }
-      if (performance.now() - since > PATIENCE_MS) this.isOverdue()
+      if (performance.now() - this.since > PATIENCE_MS) this.isOverdue()
     }
     this.isWaiting = false
+  }
+
+  private passedAll(): void {
+    const now = performance.now()
+    this.waits++
+    this.waitedMs += now - this.since
+    this.since = now
   }
 }

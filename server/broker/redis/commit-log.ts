@@ -49,6 +49,8 @@ export class CommitLog {
   /** The last commit that is applied. */
   applied = 0
   generation = 0
+  /** How often all streams got new epochs. */
+  newEpochs = 0
   private readonly byNumber = new Map<number, StreamMirror>()
   private readonly queuesByNumber = new Map<number, QueueMirror>()
   private readonly unexpected: UnexpectedErrors
@@ -117,7 +119,10 @@ export class CommitLog {
   jump(state: SpaceState, isRenewed = false): void {
     const hasGoneBack = isRenewed || (this.isOpen && state.n !== this.incarnation)
     const hasMissed = this.isOpen && (hasGoneBack || state.c > this.applied)
-    if (hasGoneBack) this.goBack(state.c)
+    if (hasGoneBack) {
+      this.newEpochs++
+      this.goBack(state.c)
+    }
     const missed = this.takeState(state, isRenewed)
     this.isOpen = true
     this.isPaused = false

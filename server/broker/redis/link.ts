@@ -51,6 +51,10 @@ export class BrokerLink {
   private readonly loaded = new WeakMap<Redis, Loaded>()
   private retry: NodeJS.Timeout | undefined = undefined
   private failures = 0
+  /** How often it has stood again after it was lost. */
+  reconnections = 0
+  /** Why there is none, or could not be one. */
+  cause = 'not connected yet'
   isClosed = false
   private isConnecting = false
   private readonly waiting = new Set<() => void>()
@@ -117,6 +121,7 @@ export class BrokerLink {
     const wasUp = this.isUp
     this.drop()
     if (wasUp) {
+      this.cause = cause
       this.log.warn({ cause }, 'lost Redis, which keeps streams')
       this.events.down()
     }
@@ -128,6 +133,11 @@ export class BrokerLink {
     this.isClosed = true
     clearTimeout(this.retry)
     this.drop()
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.all.filter(({ status }) => status === 'ready').length
   }
 
   private async run(which: number, script: string, args: readonly Argument[]): Promise<unknown> {
@@ -226,15 +236,27 @@ export class BrokerLink {
     this.retry = setTimeout(
       () => {
         this.connect().then(
-          () => this.log.info('found Redis again, which keeps streams'),
-          (error) => {
-            this.log.debug({ err: error }, 'Redis cannot be reached')
+          () => {
+            this.reconnections++
+            this.log.info('found Redis again, which keeps streams')
+          },
+          (error: Error) => {
+            this.refused(error)
             this.connectLater()
           },
         )
       },
       wait * (0.5 + Math.random() / 2),
     )
+  }
+
+  /** A Redis that is there and cannot be used needs an operator, so it is reported, once. */
+  private refused(error: Error): void {
+    const isNews = error.message !== this.cause
+    this.cause = error.message
+    if (isNews && (error as Partial<FanfareError>).code === 'bad_config') {
+      this.log.error({ err: error }, 'this Redis cannot be used')
+    } else this.log.debug({ err: error }, 'Redis cannot be reached')
   }
 
   private drop(): void {

@@ -19,6 +19,9 @@ const EXPIRES_AT = 10
 const DUE_AT = 18
 const KEYED = 1
 const SCOPED = 2
+/** Of where else a message is. */
+const ABOUT_LINES = 4
+const NEWLINE = 10
 /** Before the attributes, a message that is stored has the time at which it came. */
 export const TIME_BYTES = 8
 
@@ -72,13 +75,10 @@ export interface QueuedMessage {
 }
 
 export function decodeBody(body: Buffer): QueuedMessage {
-  const recordAt = 2 + body.readUInt16BE(0)
-  const [publishedAt, identity, scoped, offsets] = body.toString('utf8', 2, recordAt).split('\n') as [
-    string,
-    string,
-    string,
-    string,
-  ]
+  let recordAt = 0
+  for (let line = 0; line < ABOUT_LINES; line++) recordAt = body.indexOf(NEWLINE, recordAt) + 1
+  const lines = body.toString('utf8', 0, recordAt).split('\n')
+  const [publishedAt, identity, scoped, offsets] = lines as [string, string, string, string]
   const [parts] = decodeRecord(body, recordAt)
   const placement: Placement = {
     publishedAt: Number(publishedAt),

@@ -17,6 +17,8 @@ const READ_BLOCKS = 64
 const SCAN_STEP = 1000
 /** How often a read that waits for a link looks whether there will be one, in milliseconds. */
 const LINK_WAIT_MS = 1_000
+/** How long those who are shown figures wait for the latest, in milliseconds. */
+const SHOWN_MS = 3_000
 
 /** Reads the logs of streams. */
 export class StreamReads {
@@ -40,6 +42,16 @@ export class StreamReads {
         if (!(error instanceof LinkLost)) throw error
       }
     }
+  }
+
+  /** What a read gives; or what was seen before, if Redis does not answer now: operators look at figures above all when something is wrong. */
+  async orSeen<Answer>(ask: () => Promise<Answer>, seen: () => Answer): Promise<Answer> {
+    if (!this.link.isUp) return seen()
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<Answer>((resolve) => {
+      timer = setTimeout(() => resolve(seen()), SHOWN_MS)
+    })
+    return Promise.race([ask(), late]).finally(() => clearTimeout(timer))
   }
 
   run(script: string, ...args: (string | number)[]): Promise<unknown> {

@@ -28,8 +28,8 @@ export class SpaceGone extends Error {}
 /** What a node finds when it joins. */
 export interface Place {
   readonly space: string
-  /** Redis has lost turns that it had answered to this node: the commit of the first of them. */
-  readonly lostFrom: number | undefined
+  /** Redis has lost turns that it had answered to this node: the commit of the first of them, and how many. */
+  readonly lost: { readonly from: number; readonly turns: number } | undefined
 }
 
 interface Refused extends Partial<HeardTime> {
@@ -45,8 +45,9 @@ interface Refused extends Partial<HeardTime> {
 export class Writer {
   node = randomId(10)
   space = ''
-  /** How often Redis turned out to have lost what it had answered. */
+  /** How often Redis turned out to have lost what it had answered, and how many turns. */
   losses = 0
+  lostTurns = 0
   /** It has, just now. */
   onLoss: () => Promise<void> = async () => {}
   private readonly link: BrokerLink
@@ -94,10 +95,11 @@ export class Writer {
     this.time.learn({ time, ahead }, sentAt)
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
-    const lostFrom = isNew === 0 && seq < this.seq && !this.isUncertain ? this.commits.get(seq + 1) : undefined
+    const from = isNew === 0 && seq < this.seq && !this.isUncertain ? this.commits.get(seq + 1) : undefined
+    const lost = from === undefined ? undefined : { from, turns: this.seq - seq }
     if (isNew === 1 || seq < this.seq || this.isUncertain) this.seq = seq
     this.isUncertain = false
-    return { space: String(space), lostFrom }
+    return { space: String(space), lost }
   }
 
   private async replicasThere(): Promise<number> {
@@ -189,17 +191,22 @@ export class Writer {
       return
     }
     // Redis has gone back.
-    this.losses++
+    this.countLoss(this.seq - (last ?? 0))
     this.log.error({ had: this.seq, has: last }, 'Redis has lost commits that it had answered')
     this.seq = last ?? 0
     await this.onLoss()
+  }
+
+  countLoss(turns: number): void {
+    this.losses++
+    this.lostTurns += turns
   }
 
   private givenUp(wasSent: boolean): FanfareError {
     this.isUncertain = wasSent
     return new FanfareError(
       wasSent ? 'outcome_unknown' : 'cluster_unreachable',
-      wasSent ? undefined : 'Redis, which keeps streams, cannot be reached. Nothing was stored; try again.',
+      wasSent ? undefined : `Redis, which keeps streams, cannot be used now: ${this.link.cause}. Nothing was stored; try again.`,
     )
   }
 

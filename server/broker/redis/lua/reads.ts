@@ -1,4 +1,5 @@
 import { FORMAT, PRELUDE } from './prelude.ts'
+import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUE_READS } from './queue-reads.ts'
 import { QUEUES } from './queues.ts'
 
@@ -158,6 +159,7 @@ export const QUEUE_LOOK = `#!lua flags=no-writes
 ${PRELUDE}
 local reads = {}
 ${QUEUES}
+${QUEUE_GROUPS}
 ${QUEUE_READS}
 local a = {}
 for n = 3, #ARGV do a[n - 2] = ARGV[n] end

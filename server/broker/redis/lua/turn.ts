@@ -1,6 +1,7 @@
 import { CHANGES } from './changes.ts'
 import { FORMAT, PRELUDE } from './prelude.ts'
 import { PUBLISH } from './publish.ts'
+import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUE_MOVES } from './queue-moves.ts'
 import { QUEUE_OPS } from './queue-ops.ts'
 import { QUEUE_PUBLISH } from './queue-publish.ts'
@@ -67,7 +68,18 @@ call('HSET', P .. 'n:' .. node, 'seq', seq, 'answer', answer)
 return answer
 `
 
-const BODY = PRELUDE + RETENTION + SHARED + QUEUES + QUEUE_MOVES + QUEUE_PUBLISH + QUEUE_OPS + PUBLISH + CHANGES + RUN
+const BODY =
+  PRELUDE +
+  RETENTION +
+  SHARED +
+  QUEUES +
+  QUEUE_GROUPS +
+  QUEUE_MOVES +
+  QUEUE_PUBLISH +
+  QUEUE_OPS +
+  PUBLISH +
+  CHANGES +
+  RUN
 
 /** A turn of a node: `clock, space, node, seq`, then ops: the name of each, how many arguments it has, and those. */
 export const TURN = `#!lua\n${BODY}`
