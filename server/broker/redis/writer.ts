@@ -163,7 +163,7 @@ export class Writer {
         else await this.recover(answer)
       } catch (error) {
         if (!(error instanceof LinkLost)) throw this.known(error)
-        wasSent = true
+        wasSent ||= !error.isRefused
       }
     }
   }
@@ -206,7 +206,9 @@ export class Writer {
     this.isUncertain = wasSent
     return new FanfareError(
       wasSent ? 'outcome_unknown' : 'cluster_unreachable',
-      wasSent ? undefined : `Redis, which keeps streams, cannot be used now: ${this.link.cause}. Nothing was stored; try again.`,
+      wasSent
+        ? undefined
+        : `Redis, which keeps streams and queues, ${stateOf(this.link.cause)}. Nothing was stored; try again.`,
     )
   }
 
@@ -220,6 +222,14 @@ export class Writer {
     }
     return error
   }
+}
+
+/** For clients: without addresses. */
+function stateOf(cause: string): string {
+  if (/\bMISCONF\b/.test(cause)) return 'cannot write to its disk'
+  if (/\bNOREPLICAS\b/.test(cause)) return 'has too few replicas to take writes'
+  if (/\bREADONLY\b|it is a replica/.test(cause)) return 'is a replica now'
+  return 'cannot be reached'
 }
 
 function otherFormat(format: string): FanfareError {
