@@ -111,6 +111,9 @@ export class EmbeddedBroker implements Broker {
     for (const { options } of this.logs.queues.values()) events.queueDeclared(options)
   }
 
+  /** There is no other hub. */
+  async catchUp(): Promise<void> {}
+
   get failure(): string | undefined {
     return this.store.failure
   }

@@ -28,7 +28,7 @@ export class SpaceGone extends Error {}
 /** What a node finds when it joins. */
 export interface Place {
   readonly space: string
-  /** Redis has lost turns that it had answered to this node: the commit of the first of them, and how many. */
+  /** Redis has lost turns that it had answered to this node: the first commit among them, or infinity if none made one; and how many they are. */
   readonly lost: { readonly from: number; readonly turns: number } | undefined
 }
 
@@ -50,6 +50,8 @@ export class Writer {
   lostTurns = 0
   /** It has, just now. */
   onLoss: () => Promise<void> = async () => {}
+  /** Redis does not know which turns this node has sent. */
+  onForgotten: () => Promise<void> = async () => {}
   private readonly link: BrokerLink
   private readonly name: string
   private readonly time: ClusterTime
@@ -60,7 +62,7 @@ export class Writer {
   lessee: () => string = () => ''
   /** This node was taken for gone. */
   onFenced: () => void = () => {}
-  /** The latest commit after each of the last turns. */
+  /** The commits of the last turns: of those that made one. */
   private readonly commits = new Map<number, number>()
   /** The outcome of the last turn is unknown: its number is asked for before the next. */
   private isUncertain = false
@@ -95,11 +97,18 @@ export class Writer {
     this.time.learn({ time, ahead }, sentAt)
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
-    const from = isNew === 0 && seq < this.seq && !this.isUncertain ? this.commits.get(seq + 1) : undefined
-    const lost = from === undefined ? undefined : { from, turns: this.seq - seq }
+    const lost = this.lostAfter(seq, isNew === 1)
     if (isNew === 1 || seq < this.seq || this.isUncertain) this.seq = seq
     this.isUncertain = false
     return { space: String(space), lost }
+  }
+
+  /** What is missing after a turn. If nothing is known of this node, what was reported before is taken for kept. */
+  private lostAfter(seq: number, isNew: boolean): Place['lost'] {
+    if (seq >= this.seq) return undefined
+    let from = Number.POSITIVE_INFINITY
+    if (!isNew) for (const [turn, commit] of this.commits) if (turn > seq) from = Math.min(from, commit)
+    return { from, turns: this.seq - seq }
   }
 
   private async replicasThere(): Promise<number> {
@@ -108,7 +117,11 @@ export class Writer {
 
   /** Where INFO is not permitted, nothing tells. */
   private async info(section: string): Promise<string> {
-    return String(await this.link.ask('INFO', section).catch(() => ''))
+    const info = this.link.ask('INFO', section).catch((error) => {
+      if (error instanceof LinkLost) throw error
+      return ''
+    })
+    return String(await info)
   }
 
   /** The space is another one, in which this node has sent nothing. */
@@ -156,7 +169,9 @@ export class Writer {
         const answer = await this.send(needsRoom, [...head, ...args])
         if (!('x' in answer)) {
           this.seq++
-          this.remember(answer.c)
+          if (answer.e) this.commits.set(this.seq, answer.c)
+          else this.commits.delete(this.seq)
+          this.commits.delete(this.seq - REMEMBERED_TURNS)
           return answer
         }
         if (answer.x === 'CLOCK') wasLate = await this.time.settle(answer as HeardTime, sentAt, this.node)
@@ -168,13 +183,10 @@ export class Writer {
     }
   }
 
-  private remember(commit: number): void {
-    this.commits.set(this.seq, commit)
-    this.commits.delete(this.seq - REMEMBERED_TURNS)
-  }
-
   private async send(needsRoom: boolean, args: readonly Argument[]): Promise<TurnAnswer | Refused> {
-    return JSON.parse(await this.link.turn(needsRoom ? TURN : TURN_WITHOUT_ROOM, args)) as TurnAnswer | Refused
+    const reply = await this.link.turn(needsRoom ? TURN : TURN_WITHOUT_ROOM, args)
+    const [answer, ...leased] = (Array.isArray(reply) ? reply : [reply]) as Buffer[]
+    return { ...(JSON.parse(String(answer)) as TurnAnswer | Refused), leased }
   }
 
   private async recover({ x, last, format }: Refused): Promise<void> {
@@ -187,7 +199,8 @@ export class Writer {
     if (x === 'FENCED') {
       this.log.warn('this node gave no sign of life for too long, and joins the others again')
       this.onFenced()
-      await this.join(true)
+      const { lost } = await this.join(true)
+      if (lost) await this.onForgotten()
       return
     }
     // Redis has gone back.

@@ -4,8 +4,17 @@ import { QUEUE_READS } from './queue-reads.ts'
 import { QUEUES } from './queues.ts'
 
 const NODES = String.raw`
+-- If no node at all has given a sign of life, Redis was away and not they: each has the time again that it had left.
+local function grantPause(time, lapseMs)
+  local newest = call('ZRANGE', P .. 'nodes', -1, -1, 'WITHSCORES')[2]
+  local silence = newest and time + lapseMs - tonumber(newest) or 0
+  if silence < lapseMs / 2 then return end
+  for _, each in ipairs(call('ZRANGE', P .. 'nodes', 0, -1)) do call('ZINCRBY', P .. 'nodes', text(silence), each) end
+end
+
 -- What nodes that gave no sign of life had on lease is to be given to others.
-local function removeLapsed(time, node)
+local function removeLapsed(time, node, lapseMs)
+  grantPause(time, lapseMs)
   for _, lapsed in ipairs(call('ZRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. text(time))) do
     if lapsed ~= node then
       call('ZREM', P .. 'nodes', lapsed)
@@ -47,6 +56,7 @@ call('HSET', META, 'replicas', ARGV[10])
 local isNew = call('HSETNX', P .. 'n:' .. node, 'name', name)
 call('PERSIST', P .. 'n:' .. node)
 local time = clusterTime()
+removeLapsed(time, node, lapseMs)
 call('ZADD', P .. 'nodes', text(time + lapseMs), node)
 call('HSET', P .. 'n:' .. node, 'lessee', ARGV[11])
 call('SADD', P .. 'lessees', ARGV[11])
@@ -63,9 +73,10 @@ ${NODES}
 if call('HGET', META, 'format') ~= '${FORMAT}' or not call('ZSCORE', P .. 'nodes', ARGV[2]) then return false end
 local time = clusterTime()
 if isOff then return { time, ahead, 1, {} } end
-call('ZADD', P .. 'nodes', text(time + tonumber(ARGV[3])), ARGV[2])
+local lapseMs = tonumber(ARGV[3])
 if call('HGET', META, 'replicas') ~= ARGV[4] then call('HSET', META, 'replicas', ARGV[4]) end
-removeLapsed(time, ARGV[2])
+removeLapsed(time, ARGV[2], lapseMs)
+call('ZADD', P .. 'nodes', text(time + lapseMs), ARGV[2])
 return { time, ahead, 0, call('SRANDMEMBER', P .. 'lapsed', 10) }
 `
 
@@ -111,21 +122,6 @@ end
 return cjson.encode({ q = queues, space = meta[1], c = tonumber(meta[2]) or 0, g = tonumber(meta[3]) or 0, n = tonumber(meta[4]) or 0, s = list })
 `
 
-/** Blocks from an offset on, up to about this many bytes, with their members. `clock, number, offset, bytes, most`. */
-export const BLOCKS = `#!lua flags=no-writes
-${PRELUDE}
-local members = call('ZRANGE', key(ARGV[2], 'i'), ARGV[3], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[5])
-local found, bytes = {}, 0
-for _, member in ipairs(members) do
-  local first, size = place(member)
-  if bytes > 0 and bytes + size > tonumber(ARGV[4]) then break end
-  bytes = bytes + size
-  found[#found + 1] = member
-  found[#found + 1] = call('HGET', key(ARGV[2], 'b'), text(first))
-end
-return found
-`
-
 /** The first offset of which the message is not older than a time; nothing if all are. `clock, number, time`. */
 export const AT_TIME = `#!lua flags=no-writes
 ${PRELUDE}
@@ -139,7 +135,7 @@ end
 local member = call('ZRANGE', i, low, low)[1]
 if not member then return false end
 local s = stream(ARGV[2])
-for _, segment in ipairs(headOf(call('HGET', key(ARGV[2], 'b'), text(place(member)))).s) do
+for _, segment in ipairs(headOf(ARGV[2], (place(member))).s) do
   if segment[2] >= wanted then return segment[3][s.name] end
 end
 return false
