@@ -14,9 +14,9 @@ const ANSWER_MS = 5_000
 /** Waits between attempts to connect: each twice the last, and a random part of it. */
 const FIRST_WAIT_MS = 50
 const LONGEST_WAIT_MS = 400
-/** Answers of a Redis that cannot be used now, and may be later, or another one in its place. It has done nothing. */
+/** Answers of a Redis that cannot be used now, and may be later, or another one in its place. It has done nothing. What only waits is no write: a replica has another answer to it. */
 const NOT_NOW =
-  /^(ReplyError: )?-?(READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS|MISCONF|MOVED|ASK)\b/
+  /^(ReplyError: )?-?((READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS|MISCONF|MOVED|ASK)\b|ERR WAIT cannot be used with replica)/
 
 export type Argument = string | number | Buffer
 
@@ -57,6 +57,8 @@ export class BrokerLink {
   cause = 'not connected yet'
   isClosed = false
   private isConnecting = false
+  /** Whether what is published reaches replicas by the way of writes: not so in a Redis Cluster. */
+  private isStandalone = false
   private readonly waiting = new Set<() => void>()
 
   /** `waits`: for replicas. */
@@ -111,9 +113,14 @@ export class BrokerLink {
   /** Resolves to the number of replicas that have what was answered before the call. */
   waitForReplicas(key: string, replicas: number, ms: number): Promise<number> {
     return this.guarded(3, async (redis) => {
-      const [, count] = await Promise.all([redis.set(key, '1', 'PX', 60_000), redis.wait(replicas, ms)])
+      const [, count] = await Promise.all([this.mark(redis, key), redis.wait(replicas, ms)])
       return count
     })
+  }
+
+  /** Sends the replicas something to wait for, because WAIT concerns what its own connection has written. What is published is not in the file that a write has to be synced to. */
+  private mark(redis: Redis, key: string): Promise<unknown> {
+    return this.isStandalone ? redis.publish(key, '1') : redis.set(key, '1', 'PX', 60_000)
   }
 
   /** Whether the connection that hears is alive: if not, the link is ended. */
@@ -214,6 +221,8 @@ export class BrokerLink {
       await inTime(Promise.all(all.map((redis) => redis.connect())))
       await inTime(checkServers(all, this.keys.meta))
       await inTime(hearing.subscribe(this.keys.inboxOf(this.inbox)))
+      // Where INFO is not permitted, nothing tells.
+      this.isStandalone = /^redis_mode:standalone/m.test(await (all[0] as Redis).info('server').catch(() => ''))
       if (this.isClosed) throw new FanfareError('shutting_down')
       this.all = all
       await inTime(this.events.up())

@@ -6,6 +6,7 @@ import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { Draft } from '../broker.ts'
 import { listOf, type OpResult, type TurnAnswer, withBodies } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
+import { LinkLost } from './link.ts'
 import { placed } from './placed-message.ts'
 import type { PublishingAck, PublishOps } from './publish-op.ts'
 import type { Figures } from './queue-mirror.ts'
@@ -287,11 +288,18 @@ export class Turns {
   }
 
   private async failed(error: unknown, work: TurnWork, needsRoom: boolean): Promise<void> {
-    if (error instanceof SpaceGone) {
+    if (!(error instanceof SpaceGone)) return this.refuse(error, work, needsRoom)
+    try {
       await this.renew()
-      work.publishes.rerouted()
-      return
+    } catch (cause) {
+      // The next attempt waits for the link, and finds the space gone once more.
+      if (cause instanceof LinkLost || cause instanceof SpaceGone) return
+      return this.refuse(cause, work, needsRoom)
     }
+    work.publishes.rerouted()
+  }
+
+  private refuse(error: unknown, work: TurnWork, needsRoom: boolean): void {
     const known =
       error instanceof FanfareError
         ? error
