@@ -20,6 +20,8 @@ const REMEMBERED_TURNS = 10_000
 export interface Op {
   readonly name: string
   readonly args: readonly Argument[]
+  /** How many messages it is about, if that may be many. */
+  readonly messages?: number
 }
 
 /** The space is another one than before: Redis was flushed, or is a new one. */
@@ -64,7 +66,7 @@ export class Writer {
   onFenced: () => void = () => {}
   /** The commits of the last turns: of those that made one. */
   private readonly commits = new Map<number, number>()
-  /** The outcome of the last turn is unknown: its number is asked for before the next. */
+  /** The outcome of the last turn is unknown. Redis may still get it, on its way through a link that was lost: its number is not used again. */
   private isUncertain = false
   /** Redis no longer knows what this node has sent. */
   private isForgotten = false
@@ -89,7 +91,8 @@ export class Writer {
     const run = /run_id:(\w+)/.exec(await this.info('server'))?.[1] ?? ''
     const replicas = await this.replicasThere()
     const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas, this.lessee()]
-    const args = [this.time.any, this.node, this.name, LAPSE_MS, randomId(10), ...how, isFirstTime ? 1 : 0]
+    const unknown = this.isUncertain ? this.seq + 1 : 0
+    const args = [this.time.any, this.node, this.name, LAPSE_MS, randomId(10), ...how, unknown, isFirstTime ? 1 : 0]
     const sentAt = performance.now()
     const joined = (await this.link.read(JOIN, args)) as [Buffer, number, number, number, number] | [Buffer]
     if (joined.length === 1) throw otherFormat(String(joined[0]))
@@ -98,7 +101,8 @@ export class Writer {
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
     const lost = this.lostAfter(seq, isNew === 1)
-    if (isNew === 1 || seq < this.seq || this.isUncertain) this.seq = seq
+    if (this.isUncertain) this.seq++
+    else if (isNew === 1 || seq < this.seq) this.seq = seq
     this.isUncertain = false
     return { space: String(space), lost }
   }
@@ -124,11 +128,16 @@ export class Writer {
     return String(await info)
   }
 
-  /** The space is another one, in which this node has sent nothing. */
-  renewed(space: string): void {
+  /** Makes another space what the one before was. If that fails, the next turn finds the space gone once more. */
+  async moveTo(space: string, makeIt: () => Promise<void>): Promise<void> {
+    const before = this.space
     this.space = space
-    this.seq = 0
-    this.isUncertain = false
+    try {
+      await makeIt()
+    } catch (error) {
+      this.space = before
+      throw error
+    }
   }
 
   /** Shows that this node is there. Gives whose leases are to be returned, those of nodes that are gone; or undefined: it has lost its place. */
@@ -216,7 +225,7 @@ export class Writer {
   }
 
   private givenUp(wasSent: boolean): FanfareError {
-    this.isUncertain = wasSent
+    if (wasSent) this.isUncertain = true
     return new FanfareError(
       wasSent ? 'outcome_unknown' : 'cluster_unreachable',
       wasSent
@@ -229,7 +238,6 @@ export class Writer {
     if (error instanceof FanfareError || error instanceof SpaceGone) return error
     // A script that fails in the middle is not undone.
     if (String(error).startsWith('ReplyError')) {
-      this.isUncertain = true
       this.log.error({ err: error }, 'a turn failed in Redis')
       return new FanfareError('outcome_unknown')
     }

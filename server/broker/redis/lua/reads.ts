@@ -30,7 +30,7 @@ end
  * Joins a space, which is made if there is none. Another run of Redis than before may have lost something that was answered: unless it is `lossless`, and
  * also if a node has seen that it did (`hasLost`), a new incarnation begins, once. With more replicas than were waited for, it may have been a failover, which
  * loses what the new primary had not got. `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee,
- * whether it did not know the time`. Refused for data of another format.
+ * number of a turn whose outcome is unknown or 0, whether it did not know the time`: if that turn comes late, it does nothing. Refused for data of another format.
  */
 export const JOIN = `#!lua flags=allow-oom
 ${PRELUDE}
@@ -42,7 +42,7 @@ end
 local format = call('HGET', META, 'format')
 if format ~= '${FORMAT}' then return { format } end
 -- The first of all nodes takes the clock as it is.
-if ARGV[12] == '1' and call('ZCOUNT', P .. 'nodes', text(clusterTime()), '+inf') == 0 and ahead ~= 0 then
+if ARGV[13] == '1' and call('ZCOUNT', P .. 'nodes', text(clusterTime()), '+inf') == 0 and ahead ~= 0 then
   call('HDEL', META, 'ahead')
   ahead = 0
 end
@@ -60,7 +60,9 @@ removeLapsed(time, node, lapseMs)
 call('ZADD', P .. 'nodes', text(time + lapseMs), node)
 call('HSET', P .. 'n:' .. node, 'lessee', ARGV[11])
 call('SADD', P .. 'lessees', ARGV[11])
-return { call('HGET', META, 'space'), tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0, isNew, time, ahead }
+local seq = tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0
+if tonumber(ARGV[12]) > 0 then call('HSET', P .. 'n:' .. node, 'seq', ARGV[12], 'answer', '') end
+return { call('HGET', META, 'space'), seq, isNew, time, ahead }
 `
 
 /**
