@@ -74,7 +74,10 @@ function q.roomForUnit(unit)
   unit.hasRoom = true
   for _, need in ipairs(unit.needs) do
     local s = q.load(need.n)
-    if s then q.makeRoom(s, need.messages, need.bytes, 100000) end
+    if s then
+      q.makeRoom(s, need.messages, need.bytes, 100000)
+      s.hasEntered = true
+    end
   end
 end
 
