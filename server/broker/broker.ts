@@ -49,10 +49,14 @@ export interface Broker {
    * Starts to report events. Reports every existing stream and queue, in the order of declaration, before it resolves.
    */
   open(events: BrokerEvents): Promise<void>
+  /** Resolves once the mirrors show everything that any hub has reported before the call. */
+  catchUp(): Promise<void>
   /** Why nothing can be stored any more until the hub is restarted; undefined if the broker works. */
   readonly failure: string | undefined
   /** Undefined for a broker in the hub's process. */
   readonly remote: RemoteStatus | undefined
+  /** The maximum size of a stream or queue whose declaration does not set one. */
+  readonly defaultMaxBytes: number
   /** Increases with each declaration or deletion that changes where messages are stored. */
   readonly generation: number
   /** Publishes a message. The draft is answered once the outcome is clear. */
@@ -225,6 +229,8 @@ export interface WaitingStatus {
   readonly count: number
   readonly bytes: number
   readonly limitBytes: number
+  /** Those to a queue, whether or not that queue is the full one. */
+  inQueue(name: string): { readonly count: number; readonly bytes: number }
 }
 
 /** The content of a message, without its places. */

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { Broker, Delivery, Ending } from '../../server/broker/broker.ts'
+import { DEFAULT_MAX_BYTES } from '../../server/broker/rules/declarations.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import type { DeadLetterFilter, QueueOptions } from '../../shared/queues.ts'
 import { leaseFrom, onEveryBroker, type Publish, publishTo, settleAt } from '../setup/brokers.ts'
 import { range } from '../setup/streams.ts'
 
 function queueOptions(more: Partial<QueueOptions> = {}): QueueOptions {
-  return { name: 'q', bindings: [], ...QUEUE_DEFAULTS, ...more }
+  return { name: 'q', bindings: [], ...QUEUE_DEFAULTS, maxBytes: DEFAULT_MAX_BYTES.disk, ...more }
 }
 
 function enqueue(broker: Broker, data: unknown, more: Partial<Publish> = {}): Promise<unknown> {

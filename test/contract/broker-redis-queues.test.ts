@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Broker } from '../../server/broker/broker.ts'
+import { DEFAULT_MAX_BYTES } from '../../server/broker/rules/declarations.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
 import { leaseFrom, publishTo, settleAt } from '../setup/brokers.ts'
@@ -10,7 +11,7 @@ import { range } from '../setup/streams.ts'
 // What several nodes with one Redis do with queues
 
 function queueOptions(more: Partial<QueueOptions> = {}): QueueOptions {
-  return { name: 'q', bindings: [], ...QUEUE_DEFAULTS, ...more }
+  return { name: 'q', bindings: [], ...QUEUE_DEFAULTS, maxBytes: DEFAULT_MAX_BYTES.disk, ...more }
 }
 
 describe('nodes with one Redis', () => {

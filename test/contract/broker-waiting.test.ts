@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import type { Broker, Delivery } from '../../server/broker/broker.ts'
+import { DEFAULT_MAX_BYTES } from '../../server/broker/rules/declarations.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
 import { draftOf, leaseFrom, onEveryBroker, publishTo, settleAt } from '../setup/brokers.ts'
@@ -7,6 +8,7 @@ import { range } from '../setup/streams.ts'
 
 const blocking = (more: Partial<QueueOptions> = {}): QueueOptions => ({
   ...QUEUE_DEFAULTS,
+  maxBytes: DEFAULT_MAX_BYTES.disk,
   name: 'q',
   bindings: [],
   maxMessages: 1,

@@ -124,3 +124,14 @@ it('a hub that has lost its Redis still shows its figures, as it saw them last',
   const [queue] = await client.admin.queues.list()
   expect(queue).toMatchObject({ depth: 1 })
 })
+
+it('streams and queues of a cluster have a size that fits in memory unless they set one, the same for each hub', async () => {
+  const redis = await durableRedis()
+  const [, one] = await hubOn(redis.url, { streams: STREAMS, queues: [{ name: 'q' }] })
+  const [, other] = await hubOn(redis.url, { streams: STREAMS })
+  const size = 256 * 1024 * 1024
+  expect(await other.admin.streams.show('s')).toMatchObject({ maxBytes: size })
+  expect(await other.admin.queues.declare({ name: 'q' })).toMatchObject({ maxBytes: size })
+  await one.admin.queues.declare({ name: 'large', maxBytes: 10 * 1024 ** 3 })
+  expect(await one.admin.queues.show('large')).toMatchObject({ maxBytes: 10 * 1024 ** 3 })
+})

@@ -1,7 +1,8 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { expect, it, onTestFinished } from 'vitest'
 import { type Client, connect, type Delivery } from '../../client/node.ts'
 import { type HubOptions, startHub } from '../../server/index.ts'
-import { clientOf, command, node, redisOf } from '../setup/cluster.ts'
+import { clientOf, command, node, redisOf, SLOW } from '../setup/cluster.ts'
 import type { RedisServer } from '../setup/redis-server.ts'
 import { range } from '../setup/streams.ts'
 
@@ -112,6 +113,39 @@ it('what a node had on lease when it was killed comes again on another, as a fai
   expect(seen[0]).toMatchObject({ attempt: 2, lastError: 'The hub of the consumer was lost.' })
 })
 
+it.runIf(SLOW)(
+  'nodes keep what they have on lease when it was Redis that was away',
+  async () => {
+    const redis = await redisOf()
+    const [publisher, consumer] = [await clientOn(redis), await clientOn(redis)]
+    await publisher.admin.queues.declare({ name: 'jobs', bindings: [{ topic: 'jobs.#' }] })
+    const attempts: number[] = []
+    let finish = () => {}
+    const isFinished = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    for (const client of [publisher, consumer]) {
+      const handle = async ({ attempt }: Delivery<number>) => {
+        attempts.push(attempt)
+        await isFinished
+      }
+      client.consume<number>('jobs', handle, { prefetch: 1 })
+    }
+    await Promise.all(range(0, 2).map((n) => publisher.publish('jobs.new', n)))
+    await expect.poll(() => attempts.length).toBe(2)
+    redis.signal('SIGSTOP')
+    // Longer than a node may give no sign of life.
+    await wait(7_000)
+    redis.signal('SIGCONT')
+    await publisher.publish('jobs.none', 1).catch(() => {})
+    finish()
+    await expect.poll(() => publisher.admin.queues.show('jobs')).toMatchObject({ depth: 0, inFlight: 0 })
+    expect(attempts.slice(0, 2)).toEqual([1, 1])
+    expect(attempts.filter((attempt) => attempt > 1)).toEqual([])
+  },
+  60_000,
+)
+
 it('queues are declared again, empty, where Redis has lost everything', async () => {
   const redis = await redisOf()
   const [publisher, consumer] = [await clientOn(redis), await clientOn(redis)]
@@ -138,4 +172,33 @@ it('a declaration or an update holds on every node once it is answered', async (
     await other.admin.streams.update(name, { topics: [`${name}.d`] })
     expect((await one.publish(`${name}.d`, n)).positions).toHaveProperty([name, 'offset'], 1)
   }
+})
+
+it('the figures of a queue are those of all nodes, the same on each', async () => {
+  const redis = await redisOf()
+  const leaving = await node(redis.url, { 'cluster-durability': 'relaxed' })
+  const clients = [await clientOn(redis), await clientOn(redis), clientOf(leaving)]
+  const [one, other, third] = clients as [Client, Client, Client]
+  const jobs = { name: 'jobs', bindings: [{ topic: 'jobs.#' }], maxMessages: 40, overflow: 'block' } as const
+  await one.admin.queues.declare(jobs)
+  const shown = () => Promise.all(clients.map((client) => client.admin.queues.show('jobs')))
+  const everywhere = (figures: object) =>
+    expect.poll(shown).toEqual(clients.map(() => expect.objectContaining(figures)))
+  // Two finish nothing.
+  for (const client of [other, third]) client.consume('jobs', () => new Promise(() => {}), { prefetch: 1 })
+  const published = range(0, 45).map((n) => third.publish('jobs.new', n))
+  await everywhere({ consumers: 2, waitingPublishes: 5 })
+  for (const _ of range(0, 3)) one.consume('jobs', () => new Promise((done) => setTimeout(done, 20)), { prefetch: 1 })
+  await Promise.all(published)
+  await everywhere({ consumers: 5, waitingPublishes: 0 })
+  const rates = async () => {
+    const all = await shown()
+    return new Set(all.map(({ wantedConsumers, keepUpConsumers }) => `${wantedConsumers} ${keepUpConsumers}`)).size
+  }
+  await expect.poll(rates).toBe(1)
+  const { entries } = await one.admin.hub.attention()
+  expect(JSON.stringify(entries)).not.toContain('no-consumer')
+  await leaving.kill()
+  clients.pop()
+  await everywhere({ consumers: 4 })
 })

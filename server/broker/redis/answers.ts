@@ -1,4 +1,3 @@
-import type { Buffer } from 'node:buffer'
 import type { Figures } from './queue-mirror.ts'
 
 // What the scripts answer, and what they tell other nodes. A list that is empty may come as an object.
@@ -27,7 +26,12 @@ export interface CommitEvent {
   readonly s: readonly StreamNumbers[]
   readonly d: readonly Declared[]
   readonly m: readonly Stretch[]
+  /** How many parts follow it, which are the records of its messages. */
+  readonly b: number
 }
+
+/** Of a message on lease: its place, the attempts that failed, and the error of the last one or false. */
+export type Failed = readonly [number, number, string | false]
 
 /** What an op has come to; `x` is the code of a refusal. */
 export interface OpResult {
@@ -38,11 +42,19 @@ export interface OpResult {
   readonly k?: readonly (readonly [number, readonly (readonly [number, number])[]])[]
   /** Acks whose leases are not held any more: the places among those of the op. */
   readonly l?: readonly number[]
+  /** The seqs of what was leased, those of them that have failed, and the place of the first among all messages that follow the answer. */
+  readonly g?: readonly number[]
+  readonly f?: readonly Failed[]
+  readonly first?: number
+  /** These messages; null for one that is gone. */
+  readonly bodies?: readonly (Buffer | null)[]
   /** What has no room: the place of a draft, or of an ack; what becomes of it; the number of the queue. */
   readonly w?: readonly (readonly [number, number, 'none' | 'wait' | 'later', number])[]
 }
 
 export interface TurnAnswer {
+  /** Messages that were leased; none if the turn was sent again. */
+  readonly leased: readonly (Buffer | null)[]
   readonly e?: CommitEvent
   readonly r: readonly OpResult[]
   /** The figures of all queues that the turn has touched. */
@@ -78,8 +90,9 @@ export function listOf<Value>(list: readonly Value[] | object | undefined): read
   return Array.isArray(list) ? list : []
 }
 
-/** An event with the records of its messages, or a call. */
-export function splitEvent(bytes: Buffer): { readonly event: CommitEvent | Call; readonly records: Buffer } {
-  const end = 4 + bytes.readUInt32BE(0)
-  return { event: JSON.parse(bytes.toString('utf8', 4, end)) as CommitEvent | Call, records: bytes.subarray(end) }
+/** What an op has leased, with the messages that belong to it. */
+export function withBodies(result: OpResult, leased: readonly (Buffer | null)[]): OpResult {
+  const { first, g } = result
+  if (first === undefined || leased.length === 0) return result
+  return { ...result, bodies: leased.slice(first, first + listOf(g).length) }
 }

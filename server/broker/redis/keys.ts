@@ -22,6 +22,16 @@ export class Keys {
     return `${this.prefix}s:${stream}:v`
   }
 
+  /** The members of its blocks, by their last offsets. */
+  index(stream: number): string {
+    return `${this.prefix}s:${stream}:i`
+  }
+
+  /** Of each block its records and what it says of them, by its first offset. */
+  blocks(stream: number): string {
+    return `${this.prefix}s:${stream}:b`
+  }
+
   topics(stream: number): string {
     return `${this.prefix}s:${stream}:t`
   }

@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import { checkServer, inTime, known } from '../../bus/redis/connecting.ts'
+import { checkServers, inTime, known } from '../../bus/redis/connecting.ts'
 import type { RedisAddress } from '../../bus/redis/redis-address.ts'
 import { SlotOwner } from '../../bus/redis/slot-owner.ts'
 import type { Keys } from './keys.ts'
@@ -13,10 +13,10 @@ const CONNECT_MS = 3_000
 const ANSWER_MS = 5_000
 /** Waits between attempts to connect: each twice the last, and a random part of it. */
 const FIRST_WAIT_MS = 50
-const LONGEST_WAIT_MS = 1_000
-/** Answers of a Redis that cannot be used now, and may be later, or another one in its place. It has done nothing. */
+const LONGEST_WAIT_MS = 400
+/** Answers of a Redis that cannot be used now, and may be later, or another one in its place. It has done nothing. What only waits is no write: a replica has another answer to it. */
 const NOT_NOW =
-  /^(ReplyError: )?-?(READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS|MISCONF|MOVED|ASK)\b/
+  /^(ReplyError: )?-?((READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS|MISCONF|MOVED|ASK)\b|ERR WAIT cannot be used with replica)/
 
 export type Argument = string | number | Buffer
 
@@ -27,8 +27,8 @@ export interface LinkEvents {
   /** It stands, and hears its inbox. What rejects here ends it again. */
   up(): Promise<void>
   down(): void
-  /** Another node has committed something. */
-  received(bytes: Buffer): void
+  /** A connection begins to hear its inbox. Gives what takes that, in order: it does not continue what another connection has heard. */
+  hear(): (bytes: Buffer) => void
 }
 
 /** What a script is known by once it is loaded. */
@@ -40,7 +40,7 @@ type Loaded = Map<string, string>
  */
 export class BrokerLink {
   readonly keys: Keys
-  events: LinkEvents = { up: async () => {}, down() {}, received() {} }
+  events: LinkEvents = { up: async () => {}, down() {}, hear: () => () => {} }
   isUp = false
   /** Whose inbox is heard. */
   inbox = ''
@@ -57,6 +57,8 @@ export class BrokerLink {
   cause = 'not connected yet'
   isClosed = false
   private isConnecting = false
+  /** Whether what is published reaches replicas by the way of writes: not so in a Redis Cluster. */
+  private isStandalone = false
   private readonly waiting = new Set<() => void>()
 
   /** `waits`: for replicas. */
@@ -89,8 +91,8 @@ export class BrokerLink {
   }
 
   /** Runs a script that writes. They run in the order of the calls. Rejects with `LinkLost` if its outcome is unknown. */
-  turn(script: string, args: readonly Argument[]): Promise<string> {
-    return this.run(0, script, args).then(String)
+  turn(script: string, args: readonly Argument[]): Promise<unknown> {
+    return this.run(0, script, args)
   }
 
   /** Runs a script that reads. */
@@ -103,12 +105,22 @@ export class BrokerLink {
     return this.guarded(1, (redis) => redis.call(...command))
   }
 
+  /** The same with an answer as it comes: of text or of bytes. */
+  async askBytes(...command: [string, ...Argument[]]): Promise<unknown> {
+    return this.guarded(1, (redis) => redis.callBuffer(...command))
+  }
+
   /** Resolves to the number of replicas that have what was answered before the call. */
   waitForReplicas(key: string, replicas: number, ms: number): Promise<number> {
     return this.guarded(3, async (redis) => {
-      const [, count] = await Promise.all([redis.set(key, '1', 'PX', 60_000), redis.wait(replicas, ms)])
+      const [, count] = await Promise.all([this.mark(redis, key), redis.wait(replicas, ms)])
       return count
     })
+  }
+
+  /** Sends the replicas something to wait for, because WAIT concerns what its own connection has written. What is published is not in the file that a write has to be synced to. */
+  private mark(redis: Redis, key: string): Promise<unknown> {
+    return this.isStandalone ? redis.publish(key, '1') : redis.set(key, '1', 'PX', 60_000)
   }
 
   /** Whether the connection that hears is alive: if not, the link is ended. */
@@ -203,11 +215,14 @@ export class BrokerLink {
         cause ??= error
       })
     }
-    hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => this.events.received(bytes))
+    const hear = this.events.hear()
+    hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => hear(bytes))
     try {
       await inTime(Promise.all(all.map((redis) => redis.connect())))
-      await inTime(checkServer(hearing, this.keys.meta))
+      await inTime(checkServers(all, this.keys.meta))
       await inTime(hearing.subscribe(this.keys.inboxOf(this.inbox)))
+      // Where INFO is not permitted, nothing tells.
+      this.isStandalone = /^redis_mode:standalone/m.test(await (all[0] as Redis).info('server').catch(() => ''))
       if (this.isClosed) throw new FanfareError('shutting_down')
       this.all = all
       await inTime(this.events.up())

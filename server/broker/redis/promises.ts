@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { LossCause } from '../remote-status.ts'
-import type { BrokerLink } from './link.ts'
+import { type BrokerLink, LinkLost } from './link.ts'
 
 /** What a Redis keeps of what it has answered, and how much memory it has for that. */
 export interface RedisPromise {
@@ -41,7 +41,7 @@ async function faultOf(link: BrokerLink): Promise<Fault | undefined> {
   if (/aof_enabled:0/.test(await infoOf(link, 'persistence'))) {
     return { cause: 'no_disk', text: 'it writes nothing to its disk (appendonly no)' }
   }
-  const found = await link.ask('CONFIG', 'GET', '*append*').catch(() => undefined)
+  const found = await link.ask('CONFIG', 'GET', '*append*').catch(unlessLost(undefined))
   if (found === undefined) {
     const text = 'it does not permit CONFIG GET, so that what it writes to its disk is unknown'
     return { cause: 'unknown', text }
@@ -60,7 +60,15 @@ async function faultOf(link: BrokerLink): Promise<Fault | undefined> {
 
 async function infoOf(link: BrokerLink, section: string): Promise<string> {
   // If INFO is not permitted, nothing is known.
-  return String(await link.ask('INFO', section).catch(() => ''))
+  return String(await link.ask('INFO', section).catch(unlessLost('')))
+}
+
+/** A refusal says that something is not permitted; a lost link says nothing about Redis. */
+function unlessLost<Value>(value: Value): (error: unknown) => Value {
+  return (error) => {
+    if (error instanceof LinkLost) throw error
+    return value
+  }
 }
 
 function numberIn(info: string, name: string): number {

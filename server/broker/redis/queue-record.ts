@@ -3,7 +3,7 @@ import type { Offsets } from '../../../shared/streams.ts'
 import type { Draft, MessageParts, Placement } from '../broker.ts'
 import { compose, composedBytes } from '../compose.ts'
 import { DEFAULT_PRIORITY } from '../rules/order.ts'
-import { decodeRecord, type RecordParts } from './record.ts'
+import { RecordParts } from './record.ts'
 
 /**
  * A message in a queue is in two parts. Its attributes are what the scripts go by: flags, priority, bytes, length of the record, when it
@@ -76,7 +76,7 @@ export function decodeBody(body: Buffer): QueuedMessage {
   for (let line = 0; line < ABOUT_LINES; line++) recordAt = body.indexOf(NEWLINE, recordAt) + 1
   const lines = body.toString('utf8', 0, recordAt).split('\n')
   const [publishedAt, identity, scoped, offsets] = lines as [string, string, string, string]
-  const [parts] = decodeRecord(body, recordAt)
+  const parts = new RecordParts(body, recordAt)
   const placement: Placement = {
     publishedAt: Number(publishedAt),
     offsets: JSON.parse(`{${offsets}}`) as Offsets,

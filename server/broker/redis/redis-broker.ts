@@ -20,11 +20,11 @@ import type {
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
-import { alreadyExists } from '../rules/declarations.ts'
-import { splitEvent } from './answers.ts'
+import { alreadyExists, DEFAULT_MAX_BYTES } from '../rules/declarations.ts'
 import { Barrier } from './barrier.ts'
 import { CommitLog } from './commit-log.ts'
 import { declareStreamOp } from './declare-ops.ts'
+import { Inbox } from './inbox.ts'
 import type { BrokerLink } from './link.ts'
 import { Membership } from './membership.ts'
 import { PromiseCheck } from './promises.ts'
@@ -68,6 +68,7 @@ const TICK_MS = 100
  * committed (`commit-log.ts`).
  */
 export class RedisBroker implements Broker {
+  readonly defaultMaxBytes = DEFAULT_MAX_BYTES.redis
   private readonly link: BrokerLink
   private readonly writer: Writer
   private readonly log: CommitLog
@@ -101,7 +102,7 @@ export class RedisBroker implements Broker {
     const bytesOf = (draft: Draft) => ops.bytesInQueue(draft, this.log.streams)
     this.waitingDrafts = new WaitingDrafts(this.log, options.waitingPublishBytes ?? 0, bytesOf)
     this.turns = new Turns(this.writer, ops, this.log, this.waitingDrafts, renew, unexpected, logger)
-    this.turns.onSilent = (answer) => this.barrier.passed(this.writer.node, answer)
+    this.turns.onSilent = (answer, lost) => this.barrier.passed(this.writer.node, answer, lost)
     this.turns.onCommit = (commit) => this.barrier.reached(commit, this.writer.node)
     this.reads = new StreamReads(link, time)
     this.upkeep = new Upkeep(this.log, this.turns, this.reads, () => clock.now())
@@ -113,20 +114,26 @@ export class RedisBroker implements Broker {
     this.infos = new StreamInfos(this.reads, this.cursorsOf)
     this.queuesOf = new RedisQueues(this.log, this.turns, this.reads, this.waitingDrafts, clock)
     const { promise, writer, log, turns, barrier, queuesOf } = this
-    const membership = new Membership(link, promise, writer, log, turns, queuesOf, logger)
+    const membership = new Membership({ link, promise, writer, log, turns, barrier, queues: queuesOf }, logger)
     this.membership = membership
     this.remote = new RedisStatus({ link, promise, writer, log, turns, barrier, membership })
     link.events = {
       up: () => membership.linked(),
       down: () => this.log.pause(),
-      received: (bytes) => unexpected.run('broker', () => this.received(bytes)),
+      hear: () => {
+        const inbox = new Inbox()
+        return (bytes) => unexpected.run('broker', () => this.received(inbox, bytes))
+      },
     }
     this.timer = setInterval(() => this.tick(), TICK_MS).unref()
   }
 
   /** Connects, if it has not. Rejects with `cluster_unreachable` and `bad_config`. */
   connect(): Promise<void> {
-    this.connecting ??= this.link.open().then(() => this.queuesOf.lookAtChanged())
+    this.connecting ??= this.link
+      .open()
+      .then(() => this.membership.opened())
+      .then(() => this.queuesOf.lookAtChanged())
     return this.connecting
   }
 
@@ -134,6 +141,12 @@ export class RedisBroker implements Broker {
     await this.connect()
     this.log.events = events
     this.log.reportAll()
+  }
+
+  /** Everything that any node can have reported is in Redis. */
+  async catchUp(): Promise<void> {
+    const newest = () => this.reads.ask('HGET', this.link.keys.meta, 'commit').then((commit) => Number(commit ?? 0))
+    await this.log.reached(await this.membership.newestCommit(newest))
   }
 
   get failure(): string | undefined {
@@ -171,9 +184,9 @@ export class RedisBroker implements Broker {
   }
 
   async deleteStream(name: string): Promise<void> {
-    const number = this.log.streams.get(name)?.number
+    const mirror = this.log.streams.get(name)
     await this.change(name, { name: 'deleteStream', args: [name] }, { declares: true, frees: true })
-    if (number !== undefined) this.reads.forget(number)
+    if (mirror) this.reads.forget(mirror)
   }
 
   async trimStream(name: string, before: number): Promise<void> {
@@ -319,8 +332,10 @@ export class RedisBroker implements Broker {
     if (x === 'GONE') throw noStream(name)
   }
 
-  private received(bytes: Buffer): void {
-    const { event, records } = splitEvent(bytes)
+  private received(inbox: Inbox, bytes: Buffer): void {
+    const heard = inbox.take(bytes)
+    if (!heard) return
+    const { event, records } = heard
     if ('w' in event) return this.queuesOf.called(event)
     this.log.heard(event, records)
     this.barrier.reached(event.c, this.writer.node)

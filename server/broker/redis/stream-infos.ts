@@ -51,7 +51,7 @@ export class StreamInfos {
   /** Values in the oldest block that cannot be read any more, though no newer one has replaced them. */
   private async staleIn(mirror: StreamMirror, oldest: ComposedBlock): Promise<number> {
     if (oldest.firstOffset >= mirror.first) return 0
-    const standing = await this.reads.standing(mirror, oldest)
+    const standing = await this.reads.standing(mirror, oldest.valueNames)
     return standing.slice(0, oldest.find(mirror.first)).filter((offset, at) => offset === oldest.offset(at)).length
   }
 }

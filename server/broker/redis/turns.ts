@@ -4,8 +4,10 @@ import { sentence } from '../../../shared/error-text.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { Draft } from '../broker.ts'
-import { listOf, type OpResult, type TurnAnswer } from './answers.ts'
-import { type CommitLog, placed } from './commit-log.ts'
+import { listOf, type OpResult, type TurnAnswer, withBodies } from './answers.ts'
+import type { CommitLog } from './commit-log.ts'
+import { LinkLost } from './link.ts'
+import { placed } from './placed-message.ts'
 import type { PublishingAck, PublishOps } from './publish-op.ts'
 import type { Figures } from './queue-mirror.ts'
 import { draftsOf, type Publishing, TurnPublishes } from './turn-publishes.ts'
@@ -44,7 +46,7 @@ interface TurnWork {
   /** What to do once the commit is applied, in order. */
   readonly answers: (() => void)[]
   commit: number
-  /** It has changed queues, and no log. */
+  /** It made no commit. It may still have changed queues and cursors. */
   isSilent: boolean
 }
 
@@ -63,8 +65,8 @@ export class Turns {
   private readonly renew: () => Promise<void>
   /** A commit of this node is in Redis. */
   onCommit: (commit: number) => void = () => {}
-  /** A turn has changed queues only: nothing of it leaves this node before that is safe. */
-  onSilent: (answer: () => void) => void = (answer) => answer()
+  /** A turn has made no commit: nothing of it leaves this node before what it did is safe. `lost`: Redis has lost it. */
+  onSilent: (answer: () => void, lost: () => void) => void = (answer) => answer()
   /** Queues have changed. Told before those who wait for what changed them. */
   onFigures: (figures: readonly Figures[]) => void = () => {}
   /** Publishes and settlements that ended so. */
@@ -188,7 +190,7 @@ export class Turns {
         const answer = () => {
           for (const each of work.answers) this.unexpected.run('broker', each)
         }
-        if (work.isSilent) this.onSilent(answer)
+        if (work.isSilent) this.onSilent(answer, () => this.lost(work))
         else answer()
       },
       () => this.lost(work),
@@ -253,12 +255,13 @@ export class Turns {
     }
   }
 
-  private async answered({ e: event, r, q, c }: TurnAnswer, work: TurnWork, publishes: boolean): Promise<void> {
+  private async answered({ e: event, r, q, c, leased }: TurnAnswer, work: TurnWork, publishes: boolean): Promise<void> {
     const results = listOf<OpResult>(r)
     work.commit = c
-    work.isSilent = q !== undefined && !event
+    work.isSilent = !event
     if (q) work.answers.push(() => this.onFigures(listOf(q)))
-    for (const [at, task] of work.open.entries()) work.answers.push(() => task.done(results[at] ?? {}))
+    for (const [at, task] of work.open.entries())
+      work.answers.push(() => task.done(withBodies(results[at] ?? {}, leased)))
     const published = publishes ? results[work.open.length] : undefined
     work.open = []
     const isDone = published !== undefined && published.x === undefined
@@ -286,11 +289,18 @@ export class Turns {
   }
 
   private async failed(error: unknown, work: TurnWork, needsRoom: boolean): Promise<void> {
-    if (error instanceof SpaceGone) {
+    if (!(error instanceof SpaceGone)) return this.refuse(error, work, needsRoom)
+    try {
       await this.renew()
-      work.publishes.rerouted()
-      return
+    } catch (cause) {
+      // The next attempt waits for the link, and finds the space gone once more.
+      if (cause instanceof LinkLost || cause instanceof SpaceGone) return
+      return this.refuse(cause, work, needsRoom)
     }
+    work.publishes.rerouted()
+  }
+
+  private refuse(error: unknown, work: TurnWork, needsRoom: boolean): void {
     const known =
       error instanceof FanfareError
         ? error

@@ -26,7 +26,7 @@ export class SpaceGone extends Error {}
 /** What a node finds when it joins. */
 export interface Place {
   readonly space: string
-  /** Redis has lost turns that it had answered to this node: the commit of the first of them, and how many. */
+  /** Redis has lost turns that it had answered to this node: the first commit among them, or infinity if none made one; and how many they are. */
   readonly lost: { readonly from: number; readonly turns: number } | undefined
 }
 
@@ -47,6 +47,8 @@ export class Writer {
   lostTurns = 0
   /** It has, just now. */
   onLoss: () => Promise<void> = async () => {}
+  /** Redis does not know which turns this node has sent. */
+  onForgotten: () => Promise<void> = async () => {}
   private readonly link: BrokerLink
   private readonly name: string
   private readonly clock: () => string
@@ -57,9 +59,9 @@ export class Writer {
   lessee: () => string = () => ''
   /** This node was taken for gone. */
   onFenced: () => void = () => {}
-  /** The latest commit after each of the last turns. */
+  /** The commits of the last turns: of those that made one. */
   private readonly commits = new Map<number, number>()
-  /** The outcome of the last turn is unknown: its number is asked for before the next. */
+  /** The outcome of the last turn is unknown. Redis may still get it, on its way through a link that was lost: its number is not used again. */
   private isUncertain = false
   /** Redis no longer knows what this node has sent. */
   private isForgotten = false
@@ -82,15 +84,24 @@ export class Writer {
     const run = /run_id:(\w+)/.exec(await this.info('server'))?.[1] ?? ''
     const replicas = await this.replicasThere()
     const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas, this.lessee()]
-    const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how]
+    const unknown = this.isUncertain ? this.seq + 1 : 0
+    const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how, unknown]
     const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
-    const from = isNew === 0 && seq < this.seq && !this.isUncertain ? this.commits.get(seq + 1) : undefined
-    const lost = from === undefined ? undefined : { from, turns: this.seq - seq }
-    if (isNew === 1 || seq < this.seq || this.isUncertain) this.seq = seq
+    const lost = this.lostAfter(seq, isNew === 1)
+    if (this.isUncertain) this.seq++
+    else if (isNew === 1 || seq < this.seq) this.seq = seq
     this.isUncertain = false
     return { space: String(space), lost }
+  }
+
+  /** What is missing after a turn. If nothing is known of this node, what was reported before is taken for kept. */
+  private lostAfter(seq: number, isNew: boolean): Place['lost'] {
+    if (seq >= this.seq) return undefined
+    let from = Number.POSITIVE_INFINITY
+    if (!isNew) for (const [turn, commit] of this.commits) if (turn > seq) from = Math.min(from, commit)
+    return { from, turns: this.seq - seq }
   }
 
   private async replicasThere(): Promise<number> {
@@ -99,14 +110,23 @@ export class Writer {
 
   /** Where INFO is not permitted, nothing tells. */
   private async info(section: string): Promise<string> {
-    return String(await this.link.ask('INFO', section).catch(() => ''))
+    const info = this.link.ask('INFO', section).catch((error) => {
+      if (error instanceof LinkLost) throw error
+      return ''
+    })
+    return String(await info)
   }
 
-  /** The space is another one, in which this node has sent nothing. */
-  renewed(space: string): void {
+  /** Makes another space what the one before was. If that fails, the next turn finds the space gone once more. */
+  async moveTo(space: string, makeIt: () => Promise<void>): Promise<void> {
+    const before = this.space
     this.space = space
-    this.seq = 0
-    this.isUncertain = false
+    try {
+      await makeIt()
+    } catch (error) {
+      this.space = before
+      throw error
+    }
   }
 
   /** Shows that this node is there. Gives whose leases are to be returned, those of nodes that are gone; or undefined: it has lost its place. */
@@ -134,7 +154,9 @@ export class Writer {
         const answer = await this.send(needsRoom, [...head, ...args])
         if (!('x' in answer)) {
           this.seq++
-          this.remember(answer.c)
+          if (answer.e) this.commits.set(this.seq, answer.c)
+          else this.commits.delete(this.seq)
+          this.commits.delete(this.seq - REMEMBERED_TURNS)
           return answer
         }
         await this.recover(answer)
@@ -145,13 +167,10 @@ export class Writer {
     }
   }
 
-  private remember(commit: number): void {
-    this.commits.set(this.seq, commit)
-    this.commits.delete(this.seq - REMEMBERED_TURNS)
-  }
-
   private async send(needsRoom: boolean, args: readonly Argument[]): Promise<TurnAnswer | Refused> {
-    return JSON.parse(await this.link.turn(needsRoom ? TURN : TURN_WITHOUT_ROOM, args)) as TurnAnswer | Refused
+    const reply = await this.link.turn(needsRoom ? TURN : TURN_WITHOUT_ROOM, args)
+    const [answer, ...leased] = (Array.isArray(reply) ? reply : [reply]) as Buffer[]
+    return { ...(JSON.parse(String(answer)) as TurnAnswer | Refused), leased }
   }
 
   private async recover({ x, last }: Refused): Promise<void> {
@@ -159,7 +178,8 @@ export class Writer {
     if (x === 'FENCED') {
       this.log.warn('this node gave no sign of life for too long, and joins the others again')
       this.onFenced()
-      await this.join(true)
+      const { lost } = await this.join(true)
+      if (lost) await this.onForgotten()
       return
     }
     // Redis has gone back.
@@ -175,7 +195,7 @@ export class Writer {
   }
 
   private givenUp(wasSent: boolean): FanfareError {
-    this.isUncertain = wasSent
+    if (wasSent) this.isUncertain = true
     return new FanfareError(
       wasSent ? 'outcome_unknown' : 'cluster_unreachable',
       wasSent ? undefined : 'Redis, which keeps streams, cannot be reached. Nothing was stored; try again.',
@@ -186,7 +206,6 @@ export class Writer {
     if (error instanceof FanfareError || error instanceof SpaceGone) return error
     // A script that fails in the middle is not undone.
     if (String(error).startsWith('ReplyError')) {
-      this.isUncertain = true
       this.log.error({ err: error }, 'a turn failed in Redis')
       return new FanfareError('outcome_unknown')
     }

@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import { checkServer, inTime, known } from './connecting.ts'
+import { checkServers, inTime, known } from './connecting.ts'
 import type { RedisAddress } from './redis-address.ts'
 import { SlotOwner } from './slot-owner.ts'
 
@@ -183,7 +183,7 @@ export class RedisLink {
 
   private async begin(commands: Redis, hearing: Redis): Promise<void> {
     await Promise.all([commands.connect(), hearing.connect()])
-    await checkServer(commands, this.hash)
+    await checkServers([commands, hearing], this.hash)
     hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => {
       this.receivedBytes += bytes.length
       this.events.received(bytes)

@@ -12,6 +12,8 @@ import { RETENTION } from './retention.ts'
 const SHARED = `
 local space, node, seq = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local ops, declared, messages, bodies = {}, {}, {}, {}
+-- Messages that are on lease now: they follow the answer as they are, and are not kept with it.
+local leased = {}
 local messageTime = now
 
 local commitNumber
@@ -51,17 +53,20 @@ local figures = q.finish()
 local event
 if #declared + #messages + #changes > 0 then
   event = { c = commit(), g = generation(), t = messageTime, s = changes, d = declared, m = messages }
+  -- Records follow as they are: put together they would be hashed once more.
+  local parts = #bodies <= 8 and bodies or { table.concat(bodies) }
+  event.b = #parts
   local head = cjson.encode(event)
-  local bytes
   for _, other in ipairs(call('ZRANGE', P .. 'nodes', 0, -1)) do
     if other ~= node then
-      bytes = bytes or struct.pack('>I4', #head) .. head .. table.concat(bodies)
-      call('PUBLISH', P .. 'in:' .. other, bytes)
+      call('PUBLISH', P .. 'in:' .. other, struct.pack('>I4', #head) .. head)
+      for _, part in ipairs(parts) do call('PUBLISH', P .. 'in:' .. other, part) end
     end
   end
 end
 local answer = cjson.encode({ e = event, r = results, q = figures, c = commitNumber or tonumber(call('HGET', META, 'commit')) or 0 })
 call('HSET', P .. 'n:' .. node, 'seq', seq, 'answer', answer)
+if #leased > 0 then return { answer, unpack(leased) } end
 return answer
 `
 
