@@ -189,17 +189,32 @@ function* entriesOf(stream: string, bytes: Buffer): Iterable<{ entry: BlockEntry
 }
 
 /** Puts entries that are kept into a block again. There is at least one. Topics keep no chain. */
-export function encodeBlock(
-  stream: string,
-  entries: readonly BlockEntry[],
-): { member: string; bytes: Buffer; last: number } {
+export function encodeBlock(stream: string, entries: readonly BlockEntry[]): StoredBlock {
   const segments = entries.map(({ time, offsets }): Segment => [1, time, offsets])
   const topics = Object.fromEntries(entries.map(({ topic }) => [topic, -1]))
-  const head = Buffer.from(JSON.stringify({ s: segments, p: topics }))
+  return storedBlock(
+    stream,
+    { s: segments, p: topics },
+    entries.map(({ record }) => record),
+  )
+}
+
+/** A block as it is stored; its first and last message are those of its first and last segment. */
+export function storedBlock(stream: string, blockHead: BlockHead, records: readonly Buffer[]): StoredBlock {
+  const head = Buffer.from(JSON.stringify(blockHead))
   const length = Buffer.alloc(4)
   length.writeUInt32BE(head.length)
-  const bytes = Buffer.concat([length, head, ...entries.map(({ record }) => record)])
-  const [first, last] = [entries[0] as BlockEntry, entries.at(-1) as BlockEntry]
-  const place = [first.offsets[stream], bytes.length, first.time, last.time, entries.length]
-  return { member: place.join(':'), bytes, last: last.offset }
+  const bytes = Buffer.concat([length, head, ...records])
+  const [[, firstTime, bases], [count, lastTime, lastBases]] = [blockHead.s[0], blockHead.s.at(-1)] as [
+    Segment,
+    Segment,
+  ]
+  const last = (lastBases[stream] as number) + count - 1
+  return { member: [bases[stream], bytes.length, firstTime, lastTime, records.length].join(':'), bytes, last }
+}
+
+interface StoredBlock {
+  readonly member: string
+  readonly bytes: Buffer
+  readonly last: number
 }

@@ -289,7 +289,7 @@ export class RedisBroker implements Broker {
     clearInterval(this.timer)
     await this.turns.finished()
     if (this.link.isUp) await this.queuesOf.close()
-    await this.turns.finished()
+    await this.turns.finished().then(() => this.writer.leave())
     this.barrier.close()
     this.log.close()
     await this.link.close()

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
 import type { TurnAnswer } from './answers.ts'
+import type { Keys } from './keys.ts'
 import { type Argument, type BrokerLink, LinkLost } from './link.ts'
 import { BEAT, JOIN } from './lua/reads.ts'
 import { TURN, TURN_WITHOUT_ROOM } from './lua/turn.ts'
@@ -82,7 +83,8 @@ export class Writer {
     const replicas = await this.replicasThere()
     const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas, this.lessee()]
     const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how]
-    const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
+    const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number?, number?]
+    if (seq === undefined) throw beingCopied(String(space), this.link.keys)
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
     const lostFrom = isNew === 0 && seq < this.seq && !this.isUncertain ? this.commits.get(seq + 1) : undefined
@@ -112,6 +114,11 @@ export class Writer {
     const replicas = await this.replicasThere()
     const lapsed = await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS, replicas])
     return lapsed === null ? undefined : (lapsed as readonly unknown[]).map(String)
+  }
+
+  /** This node has ended: the others need not wait until its time is over. */
+  async leave(): Promise<void> {
+    await this.link.ask('ZADD', this.link.keys.nodes, 'XX', 0, this.node).catch(() => {})
   }
 
   /**
@@ -185,4 +192,14 @@ export class Writer {
     }
     return error
   }
+}
+
+/** Why no node may join a space. */
+function beingCopied(why: string, keys: Keys): FanfareError {
+  return why === 'COPYING'
+    ? new FanfareError('data_locked', `The data of prefix ${keys.name} is being copied. Wait until that has ended.`)
+    : new FanfareError(
+        'data_unusable',
+        `Redis holds an unfinished copy with the prefix ${keys.name}. Run fanfare copy again to finish it, or use another prefix.`,
+      )
 }

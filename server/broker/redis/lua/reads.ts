@@ -19,12 +19,17 @@ end
 /**
  * Joins a space, which is made if there is none. Another run of Redis than before may have lost something that was answered: unless it is `lossless`, and
  * also if a node has seen that it did (`hasLost`), a new incarnation begins, once. With more replicas than were waited for, it may have been a failover, which
- * loses what the new primary had not got. `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee`.
+ * loses what the new primary had not got. Refused while the space is being copied (`COPYING`), and if it holds an unfinished copy (`UNFINISHED`). `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee`.
  */
 export const JOIN = `#!lua flags=allow-oom
 ${PRELUDE}
 ${NODES}
 local node, name, lapseMs, newSpace, run = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
+if call('EXISTS', P .. 'copying') == 1 then return { 'COPYING' } end
+local copied = call('HMGET', META, 'copySource', 'copyFinished')
+if copied[1] and not copied[2] then return { 'UNFINISHED' } end
+-- A copy that ends now would have to begin again.
+call('HDEL', META, 'mark', 'copySource', 'copyStep', 'copyFinished')
 if not call('HGET', META, 'space') then
   call('HSET', META, 'format', 1, 'space', newSpace, 'run', run, 'incarnation', 0)
 end
