@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import type { CopyReport } from '../copy/copy.ts'
 import type { Counts } from '../copy/digest.ts'
 import { DEFAULTS } from '../defaults.ts'
 import { withExamples } from './examples.ts'
@@ -77,7 +78,7 @@ async function copy(from: string, to: string, flags: Flags): Promise<void> {
       })
       progress.clear()
       const seconds = (performance.now() - since) / 1000
-      process.stdout.write(summary(source.place, target.place, report.counts, seconds))
+      process.stdout.write(`${headline(source.place, target.place, report, seconds)}\n${summary(report.counts)}`)
     } finally {
       progress.clear()
       await target.close()
@@ -93,11 +94,16 @@ function progressLine(doing: 'copying' | 'checking', counts: Counts): string {
   return `${what}: ${counted(messages + waiting, 'message')}, ${counted(letters, 'dead letter')}, ${count(ids)} ids`
 }
 
-function summary(from: string, to: string, counts: Counts, seconds: number): string {
-  const { streams, messages, cursors, queues, waiting, letters, parked, ids } = counts
+function headline(from: string, to: string, { counts, continued, wasFinished }: CopyReport, seconds: number): string {
+  if (wasFinished) return `${from} was copied to ${to} already. Nothing was written.`
+  const { messages, waiting, letters } = counts
   const speed = rate((messages + waiting + letters) / seconds)
-  return `Copied ${from} to ${to} in ${seconds.toFixed(1)} s (${speed}).
-${counted(streams, 'stream')}: ${counted(messages, 'message')}, ${counted(cursors, 'cursor')}
+  const how = continued > 0 ? ', continuing an interrupted copy' : ''
+  return `Copied ${from} to ${to} in ${seconds.toFixed(1)} s (${speed})${how}.`
+}
+
+function summary({ streams, messages, cursors, queues, waiting, letters, parked, ids }: Counts): string {
+  return `${counted(streams, 'stream')}: ${counted(messages, 'message')}, ${counted(cursors, 'cursor')}
 ${counted(queues, 'queue')}: ${counted(waiting, 'message')}, ${counted(letters, 'dead letter')}, ${counted(parked, 'parked group')}
 ${counted(ids, 'message id')} for deduplication
 Compared: both hold the same.

@@ -1,4 +1,5 @@
 import type { Buffer } from 'node:buffer'
+import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { RedisAddress } from '../../../bus/redis/redis-address.ts'
@@ -19,11 +20,14 @@ const RENEW_MS = 2_500
 const LAPSE_MS = { LIVE: 6_000, BUSY: HOLD_MS + 1_000 }
 const LOOK_AGAIN_MS = 250
 
+/** The holders of this process. */
+const ownHolders = new Set<string>()
+
 /** A space of a Redis as an archive. Its nodes must have ended, and none can join as long as it is open. */
 export class RedisArchive implements Archive {
   readonly place: string
   private readonly link: ArchiveLink
-  private readonly holder = randomId(10)
+  private readonly holder = `${randomId(10)}@${hostname()}:${process.pid}`
   private readonly reader: ArchiveReader
   private readonly writer: ArchiveWriter
   private renewal: NodeJS.Timeout | undefined = undefined
@@ -33,6 +37,7 @@ export class RedisArchive implements Archive {
   private constructor(place: string, link: ArchiveLink) {
     this.place = place
     this.link = link
+    ownHolders.add(this.holder)
     this.reader = new ArchiveReader(link)
     this.writer = new ArchiveWriter(link, Date.now())
   }
@@ -99,6 +104,7 @@ export class RedisArchive implements Archive {
 
   async close(): Promise<void> {
     clearInterval(this.renewal)
+    ownHolders.delete(this.holder)
     await this.link.turn(RELEASE, ['', this.holder]).catch(() => {})
     await this.link.close()
   }
@@ -112,9 +118,11 @@ export class RedisArchive implements Archive {
 
   /** Waits for nodes and copies that were killed. */
   private async hold(): Promise<void> {
+    let dead = ''
     for (const since = performance.now(); ; ) {
-      const [answer, ...names] = await this.list(HOLD, this.holder, HOLD_MS)
+      const [answer, ...names] = await this.list(HOLD, this.holder, HOLD_MS, dead)
       if (answer === 'HELD') break
+      if (answer === 'BUSY' && isDead(names[0] as string)) dead = names[0] as string
       if (performance.now() - since > LAPSE_MS[answer as keyof typeof LAPSE_MS])
         throw new FanfareError(
           'data_locked',
@@ -128,7 +136,7 @@ export class RedisArchive implements Archive {
   }
 
   private async renew(): Promise<void> {
-    const [answer] = await this.list(HOLD, this.holder, HOLD_MS).catch(() => ['LOST'])
+    const [answer] = await this.list(HOLD, this.holder, HOLD_MS, '').catch(() => ['LOST'])
     if (answer !== 'HELD') this.isLost = true
   }
 
@@ -142,4 +150,18 @@ function lost(place: string): FanfareError {
     'data_locked',
     `${place} is no longer reserved for this copy: Redis was away, or another copy has begun. Run the command again.`,
   )
+}
+
+/** Whether a holder was a process of this machine, and has ended. If it was none, it only has to begin again: each step checks who holds the space. */
+function isDead(holder: string): boolean {
+  const [, host, pid] = /@(.*):(\d+)$/.exec(holder) ?? []
+  if (host !== hostname()) return false
+  // After a restart in a container the number is the same.
+  if (Number(pid) === process.pid) return !ownHolders.has(holder)
+  try {
+    process.kill(Number(pid), 0)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+  }
 }

@@ -5,12 +5,12 @@ import { QUEUES } from './queues.ts'
 
 /**
  * Takes the space for a copy, or keeps it. Gives what prevents it, and names: `BUSY` another copy, `LIVE` nodes that are running. Nodes whose time is over are
- * removed, so that they have to join again, which `JOIN` refuses. `clock, holder, milliseconds`.
+ * removed, so that they have to join again, which `JOIN` refuses. `clock, holder, milliseconds, a holder that is dead`.
  */
 export const HOLD = `#!lua flags=allow-oom
 ${PRELUDE}
 local holder, held = ARGV[2], call('HGET', P .. 'copying', 'holder')
-if held and held ~= holder then return { 'BUSY' } end
+if held and held ~= holder and held ~= ARGV[4] then return { 'BUSY', held } end
 local time = call('TIME')
 local real = time[1] * 1000 + math.floor(time[2] / 1000)
 local live = call('ZRANGEBYSCORE', P .. 'nodes', text(real), '+inf')
