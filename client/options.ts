@@ -81,6 +81,11 @@ export function checkFunction(of: string, value: unknown): void {
   checkArgument(of, 'handler', value, FUNCTION)
 }
 
+/** Throws `bad_option` for changes with another name: nothing can be renamed. */
+export function checkSameName(of: string, name: string, changes: object): void {
+  checkArgument(of, 'name', 'name' in changes ? changes.name : name, [shown(name), (value) => value === name])
+}
+
 /** The kind of an object of any realm, such as `[object Map]`. */
 export function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value)

@@ -1,7 +1,7 @@
 import type { QueueDeclaration } from '../shared/declarations.ts'
 import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueSort, QueuesFound } from '../shared/queues.ts'
 import type { SearchWithHistory } from '../shared/sys.ts'
-import { ANY, COUNT, checkOptions, NUMBER, type Rules } from './options.ts'
+import { ANY, COUNT, checkOptions, checkSameName, NUMBER, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
 
 const LIST_RULES: Rules<{ readonly from?: number | undefined; readonly limit?: number | undefined }> = {
@@ -57,7 +57,7 @@ export class QueueAdmin {
 
   /**
    * Changes options of a queue that exists; options that are not given stay as they are, and so do its messages. New deadlines and attempts
-   * count for deliveries from now on. Rejects with `no_queue`, `bad_params`.
+   * count for deliveries from now on. Rejects with `no_queue`, `bad_params`; throws `bad_option` for another name.
    *
    * @example
    * ```
@@ -65,6 +65,7 @@ export class QueueAdmin {
    * ```
    */
   update(name: string, changes: Omit<Partial<QueueDeclaration>, 'name'>): Promise<QueueInfo> {
+    checkSameName('queues.update', name, changes)
     return this.#call('queues.update', { ...changes, name }) as Promise<QueueInfo>
   }
 

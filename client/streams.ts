@@ -1,7 +1,7 @@
 import type { StreamDeclaration } from '../shared/declarations.ts'
 import type { CursorPage } from '../shared/streams.ts'
 import type { SearchWithHistory, StreamSort, StreamStatus, StreamsFound } from '../shared/sys.ts'
-import { ANY, checkOptions, type Rules } from './options.ts'
+import { ANY, checkOptions, checkSameName, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
 
 const CURSORS_RULES: Rules<{ readonly after?: string | undefined; readonly limit?: number | undefined }> = {
@@ -40,7 +40,7 @@ export class StreamAdmin {
 
   /**
    * Changes options of a stream that exists; options that are not given stay as they are. Messages that the new limits do not keep are
-   * deleted. Rejects with `no_stream`, `bad_params`.
+   * deleted. Rejects with `no_stream`, `bad_params`; throws `bad_option` for another name.
    *
    * @example
    * ```
@@ -48,6 +48,7 @@ export class StreamAdmin {
    * ```
    */
   update(name: string, changes: Omit<Partial<StreamDeclaration>, 'name'>): Promise<StreamStatus> {
+    checkSameName('streams.update', name, changes)
     return this.#call('streams.update', { ...changes, name }) as Promise<StreamStatus>
   }
 

@@ -5,7 +5,7 @@ import { isFields } from '../shared/rules.ts'
 import type { StartAt } from '../shared/streams.ts'
 import type { Instant } from '../shared/time.ts'
 import type { Message, SubscriptionGap } from './message.ts'
-import { COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
+import { COUNT, FUNCTION, INSTANT, type Rules, SIGNAL, timeOf } from './options.ts'
 
 /** Options of `client.subscribe`. */
 export interface SubscribeOptions {
@@ -122,10 +122,10 @@ export function ownSubscribeOptions(options: SubscribeOptions): SubscribeOptions
   }
 }
 
-/** A start in the form of frames: a time is milliseconds since 1970. */
+/** A start in the form of frames: a time is whole milliseconds since 1970. */
 function startOf(from: unknown): unknown {
   const copy = copied(from)
-  return isFields(copy) && copy['time'] instanceof Date ? { ...copy, time: copy['time'].getTime() } : copy
+  return isFields(copy) && INSTANT[1](copy['time']) ? { ...copy, time: timeOf(copy['time'] as Instant) } : copy
 }
 
 function copied(value: unknown, each: (field: unknown) => unknown = (field) => field): unknown {

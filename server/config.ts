@@ -75,8 +75,8 @@ export interface HubOptions {
    */
   readonly lockWait?: Duration | undefined
   /**
-   * Redis that connects the hubs of a cluster: `redis://user:password@host:6379`, `rediss://…` for TLS, or
-   * `redis+sentinel://host1:26379,host2:26379/primary`. Hubs with the same Redis and prefix act as one: a message published to one
+   * Redis that connects the hubs of a cluster: `redis://user:password@host:6379`, `rediss://…` for TLS,
+   * `redis+sentinel://host1:26379,host2:26379/primary`, or `redis+cluster://host1:6379,host2:6379`. Hubs with the same Redis and prefix act as one: a message published to one
    * reaches subscribers of all. Streams and queues are kept in that Redis. Needs the package `ioredis`.
    * `'off'` is a single hub.
    */

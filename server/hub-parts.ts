@@ -158,7 +158,7 @@ function monitorParts(
   const monitor = new Monitor(watched)
   const metrics = new Metrics(watched, monitor)
   nodes.answer('limits.spent', (spent) => limits.spentElsewhere(spent))
-  answerOperators(nodes, { connections, monitor, clock })
+  answerOperators(nodes, { connections, monitor, streams, clock })
   const admin: AdminParts = { nodes, streams, queues, monitor, clock, operatorLog: new OperatorLog(log) }
   const call = (method: string, params: unknown, caller: Caller) => callMethod(admin, method, params, caller)
   return { monitor, metrics, call }
@@ -279,6 +279,7 @@ function httpParts(
       ...{ version, frameBytes, path, publisher, open, accepts, unexpected, call, metrics },
       storageFailure: () => broker.failure,
       isCutOff: () => bus.isCutOff,
+      brokerCutOff: () => broker.remote?.cutOff,
       authenticate: async (credentials) => authenticator.authenticate(credentials),
     },
     {

@@ -16,7 +16,7 @@ export interface StreamDeclaration {
   /**
    * Maximum size in bytes. The newest block of messages is always kept.
    *
-   * @default 10 GiB
+   * @default 10 GiB; 256 MiB in a cluster, whose Redis keeps it in memory
    */
   readonly maxBytes?: number | undefined
   /**
@@ -76,7 +76,7 @@ export interface QueueDeclaration {
   /**
    * Maximum size in bytes, deliveries in flight included.
    *
-   * @default 10 GiB
+   * @default 10 GiB; 256 MiB in a cluster, whose Redis keeps it in memory
    */
   readonly maxBytes?: number | undefined
   /**

@@ -12,6 +12,7 @@ const OWN_PROCESS = [
   'test/client/{handlers,liveness,platforms,session,waiting}.test.ts',
   'test/contract/{broker-streams,calls,client,embedding,handler-errors,http-memory,many-names,shutdown,unexpected-errors}.test.ts',
   'test/contract/{authentication,bus,bus-redis,draining,login,nodes,request-lines,tls,token-renewal}.test.ts',
+  'test/checks.test.ts',
   'test/kit/{hub,long-waits}.test.ts',
   'test/queue/{growing,wanted}.test.ts',
 ]

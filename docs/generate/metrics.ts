@@ -8,7 +8,7 @@ interface Family {
 }
 
 /** Labels whose values the page lists: there is a fixed set of them. */
-const LISTED = ['reason', 'limit', 'where']
+const LISTED = ['reason', 'limit', 'where', 'cause', 'extent']
 
 /** The text of docs/reference/metrics.md, from what a hub with one stream and one queue serves at `/metrics`. */
 export async function metricsPage(): Promise<string> {

@@ -16,6 +16,7 @@ import type { Queues } from '../queue/queues.ts'
 import { changedStream, name, StreamChanges, StreamConfig } from '../stream/stream-config.ts'
 import type { Streams } from '../stream/streams.ts'
 import { findConnections, findQueues, findStreams, findTopics } from './find.ts'
+import { knownEverywhere } from './known-everywhere.ts'
 import { listNamed, seenBy } from './list-named.ts'
 import { SEES_QUEUE, SEES_STREAM, withNearest } from './nearest.ts'
 import type { Caller, Changed, OperatorLog } from './operator-log.ts'
@@ -180,19 +181,23 @@ const METHODS: Record<string, Method> = {
     listNamed(streams, seenBy(access, SEES_STREAM), page),
   ),
   'streams.show': method(SEES_STREAM, named, ({ streams }, { name }) => streams.show(name)),
-  'streams.declare': act('declare', StreamConfig, async ({ streams }, options, access, changed) => {
+  'streams.declare': act('declare', StreamConfig, async (parts, options, access, changed) => {
+    const { streams } = parts
     // Streams and queues receive the messages of their topics, so a client that declares one can read these topics.
     for (const topic of options.topics) access.require('subscribe', topic)
     const isNew = !streams.has(options.name)
     const stream = await streams.declare(options)
+    await knownEverywhere(parts)
     if (isNew) changed()
     return stream
   }),
-  'streams.update': act('declare', StreamChanges, async ({ streams }, changes, access, changed) => {
+  'streams.update': act('declare', StreamChanges, async (parts, changes, access, changed) => {
+    const { streams } = parts
     for (const topic of changes.topics ?? []) access.require('subscribe', topic)
     const before = streams.options(changes.name)
     const options = checkParams(StreamConfig, changedStream(before, changes), 'streams.update')
     const stream = await streams.declare(options, before)
+    await knownEverywhere(parts)
     changed()
     return stream
   }),
@@ -243,18 +248,22 @@ const METHODS: Record<string, Method> = {
     listNamed(queues, seenBy(access, SEES_QUEUE), page),
   ),
   'queues.show': method(SEES_QUEUE, named, ({ queues }, { name }) => queues.show(name)),
-  'queues.declare': act('declare', QueueConfig, async ({ queues }, options, access, changed) => {
+  'queues.declare': act('declare', QueueConfig, async (parts, options, access, changed) => {
+    const { queues } = parts
     for (const { topic } of options.bindings) access.require('subscribe', topic)
     const isNew = !queues.has(options.name)
     const queue = await queues.declare(options)
+    await knownEverywhere(parts)
     if (isNew) changed()
     return queue
   }),
-  'queues.update': act('declare', QueueChanges, async ({ queues }, changes, access, changed) => {
+  'queues.update': act('declare', QueueChanges, async (parts, changes, access, changed) => {
+    const { queues } = parts
     for (const { topic } of changes.bindings ?? []) access.require('subscribe', topic)
     const before = queues.options(changes.name)
     const options = checkParams(QueueConfig, changedQueue(before, changes), 'queues.update')
     const queue = await queues.declare(options, before)
+    await knownEverywhere(parts)
     changed()
     return queue
   }),

@@ -2,6 +2,7 @@ import type { FanfareError } from '../../shared/errors.ts'
 import type { MessageHeaders } from '../../shared/frames.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../shared/queues.ts'
 import type { CursorInfo, Offsets, Position, StreamInfo, StreamOptions } from '../../shared/streams.ts'
+import type { RemoteStatus } from './remote-status.ts'
 
 /**
  * The contract between a hub and what stores messages: streams, queues, the ids of published messages, cursors. A broker may be
@@ -48,8 +49,14 @@ export interface Broker {
    * Starts to report events. Reports every existing stream and queue, in the order of declaration, before it resolves.
    */
   open(events: BrokerEvents): Promise<void>
+  /** Resolves once the mirrors show everything that any hub has reported before the call. */
+  catchUp(): Promise<void>
   /** Why nothing can be stored any more until the hub is restarted; undefined if the broker works. */
   readonly failure: string | undefined
+  /** Undefined for a broker in the hub's process. */
+  readonly remote: RemoteStatus | undefined
+  /** The maximum size of a stream or queue whose declaration does not set one. */
+  readonly defaultMaxBytes: number
   /** Increases with each declaration or deletion that changes where messages are stored. */
   readonly generation: number
   /** Publishes a message. The draft is answered once the outcome is clear. */

@@ -12,20 +12,20 @@ export function compose(
   { id, topic, rest, payload }: Pick<MessageParts, 'id' | 'topic' | 'rest' | 'payload'>,
   placement: Placement | undefined,
 ): string | Uint8Array {
-  const json = `${head(id, topic, placement)}${rest}}`
+  const json = `${composeHead(id, topic, placement)}${rest}}`
   return payload === undefined ? json : encodeRecord(json, payload)
 }
 
 /** Size of the wire form in a queue, in bytes: the only measure of a queue's size. */
 export function composedBytes({ id, topic, bytes }: MessageParts, placement: Placement): number {
-  return Buffer.byteLength(head(id, topic, placement)) + bytes
+  return Buffer.byteLength(composeHead(id, topic, placement)) + bytes
 }
 
 /**
- * The fields that hub and broker add to a message. Composed by hand, because this is the hot path: id and topic contain nothing
+ * The fields that hub and broker add to a message, which come first. Composed by hand, because this is the hot path: id and topic contain nothing
  * that JSON escapes.
  */
-function head(id: string, topic: string, placement: Placement | undefined): string {
+export function composeHead(id: string, topic: string, placement: Placement | undefined): string {
   let json = `{"type":"message","id":"${id}","topic":"${topic}"`
   if (placement?.scope !== undefined) json += `,"scope":"${placement.scope}"`
   if (placement) json += `${offsetsField(placement.offsets)},"publishedAt":${placement.publishedAt}`

@@ -9,7 +9,7 @@ export interface ArchiveOptions extends Omit<ClusterPlace, 'cluster'> {
 
 /** Whether a place is a Redis rather than a directory. */
 export function isRedis(place: string): boolean {
-  return /^rediss?(\+sentinel)?:/.test(place)
+  return /^rediss?(\+(sentinel|cluster))?:/.test(place)
 }
 
 /**

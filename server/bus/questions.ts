@@ -88,6 +88,8 @@ export interface Questions {
   'connections.show': { params: OneConnection; answer: ConnectionInfo | EndedConnection | null }
   /** Whether it was there. */
   'connections.disconnect': { params: OneConnection; answer: boolean }
+  /** Grows with each declaration that the node knows of. */
+  'declarations.generation': { params: object; answer: number }
   'limits.spent': { params: readonly SpentByIdentity[]; answer: true }
   'requests.offers': { params: OfferChanges; answer: true }
   /** To be answered by a responder of the node that is asked. */

@@ -15,7 +15,7 @@ interface Flags {
 }
 
 export function copyCommand(): Command {
-  const places = 'a data directory, or the URL of a Redis: redis://, rediss://, redis+sentinel://'
+  const places = 'a data directory, or the URL of a Redis: redis://, rediss://, redis+sentinel:// or redis+cluster://'
   const command = new Command('copy')
     .description(
       'copy streams, queues, cursors and dead letters between a data directory and a Redis; no hub may be running on either',

@@ -29,7 +29,7 @@ export function withQueueOptions(name: string, text: string): Command {
     .option('--backoff-base <duration>', 'wait before the second attempt; doubles with each (default: 1s)')
     .option('--backoff-cap <duration>', 'maximum wait between attempts (default: 60s)')
     .option('--max-messages <n>', 'maximum messages (default: 1 billion)', integer('--max-messages', 1))
-    .option('--max-bytes <n>', 'maximum bytes (default: 10 GiB)', integer('--max-bytes', 1))
+    .option('--max-bytes <n>', 'maximum bytes (default: 10 GiB, in a cluster 256 MiB)', integer('--max-bytes', 1))
     .addOption(
       oneOf('--overflow <what>', 'what happens to a publish if the queue is full (default: reject)', [
         'reject',

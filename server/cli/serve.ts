@@ -39,7 +39,7 @@ const FLAGS: Record<Exclude<keyof HubOptions, OfTheirOwn>, readonly [group: stri
   cursorIdle: [STORAGE, 'how long a cursor must be unused before another may take its place'],
   cluster: [
     CLUSTER,
-    'Redis that connects the hubs of a cluster: redis://host:6379, rediss://… or redis+sentinel://…; off for a single hub',
+    'Redis that connects the hubs of a cluster: redis://host:6379, rediss://…, redis+sentinel://… or redis+cluster://…; off for a single hub',
   ],
   clusterPasswordFile: [CLUSTER, 'file with the password of Redis'],
   clusterCaFile: [CLUSTER, 'file with the CA certificates that verify Redis'],

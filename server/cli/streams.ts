@@ -98,7 +98,7 @@ function updateCommand(): Command {
 function withStreamOptions(command: Command): Command {
   return command
     .option('--max-age <duration>', 'how long messages are kept, such as 12h, 7d or 2w (default: 7d)')
-    .option('--max-bytes <n>', 'maximum bytes kept (default: 10 GiB)', integer('--max-bytes', 1))
+    .option('--max-bytes <n>', 'maximum bytes kept (default: 10 GiB, in a cluster 256 MiB)', integer('--max-bytes', 1))
     .option('--max-messages <n>', 'maximum messages kept (default: no limit)', integer('--max-messages', 1))
     .addOption(
       new Option(

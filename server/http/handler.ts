@@ -102,15 +102,19 @@ export function httpApp(hub: HttpContext): Hono<HttpEnv> {
 }
 
 /** Errors that cost one request or connection each leave the hub ready, but are listed; an error that escaped does not. */
-function readiness({ accepts, isCutOff, storageFailure, unexpected }: HttpContext): Response {
-  const { total, escaped } = unexpected
+function readiness(hub: HttpContext): Response {
+  const { total, escaped } = hub.unexpected
   const note = total > 0 && { unexpectedErrors: total }
-  if (!accepts()) return json(503, { status: 'not ready', ...note })
-  if (escaped)
-    return json(503, { status: 'not ready', reason: 'unexpected error in the process, see the log', ...note })
-  const reason = isCutOff() ? 'cut off from the other hubs of the cluster' : storageFailure()
+  if (!hub.accepts()) return json(503, { status: 'not ready', ...note })
+  const reason = escaped ? 'unexpected error in the process, see the log' : unusable(hub)
   if (reason !== undefined) return json(503, { status: 'not ready', reason, ...note })
   return json(200, { status: 'ready', ...note })
+}
+
+function unusable({ isCutOff, storageFailure, brokerCutOff }: HttpContext): string | undefined {
+  if (isCutOff()) return 'cut off from the other hubs of the cluster'
+  const cause = brokerCutOff()
+  return cause === undefined ? storageFailure() : `cannot use the Redis that keeps streams and queues: ${cause}`
 }
 
 /** The response to a HEAD request has the length of the response to GET. */

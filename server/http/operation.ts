@@ -23,6 +23,8 @@ export interface HttpContext {
   /** Why the hub cannot store anything until it is restarted. */
   storageFailure(): string | undefined
   isCutOff(): boolean
+  /** Why the hub cannot use the broker now. */
+  brokerCutOff(): string | undefined
   /** Where errors that are not refusals are reported. */
   readonly unexpected: UnexpectedErrors
   /** Rejects with `unauthenticated`, `token_expired`, `auth_unavailable`. */

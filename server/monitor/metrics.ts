@@ -1,10 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Histogram, Registry } from 'prom-client'
 import { ERRORS, type ErrorCode } from '../../shared/errors.ts'
 import type { QueueInfo } from '../../shared/queues.ts'
 import type { StreamStatus } from '../../shared/sys.ts'
 import type { CommitStats } from '../broker/broker.ts'
 import { PLACES } from '../failure/unexpected-errors.ts'
+import { declareCluster, declareRedis } from './cluster-metrics.ts'
+import { Families, type Series } from './families.ts'
 import type { Monitor, Watched } from './monitor.ts'
 import { inTurns } from './turns.ts'
 
@@ -24,6 +26,7 @@ const COMMIT_OPERATIONS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000,
 export class Metrics {
   readonly contentType: string
   private readonly registry = new Registry()
+  private readonly families = new Families(this.registry)
   private readonly watched: Watched
   private readonly commitSeconds: Histogram
   private readonly commitOperations: Histogram
@@ -36,7 +39,8 @@ export class Metrics {
     this.contentType = this.registry.contentType
     this.declareHub()
     this.declareTraffic()
-    this.declareCluster()
+    declareCluster(this.families, watched.nodes)
+    declareRedis(this.families, watched.broker)
     this.declareLimits()
     this.declareQueues()
     this.declareStreams()
@@ -76,54 +80,65 @@ export class Metrics {
 
   private declareTraffic(): void {
     const { topics, traffic } = this.watched
-    this.counter('fanfare_messages_published_total', 'Messages published.', () => topics.publishedTotal)
-    this.counter('fanfare_messages_delivered_total', 'Messages delivered to connections.', () => traffic.deliveredTotal)
-    this.labelledCounter('fanfare_messages_dropped_total', 'Messages dropped for a subscription.', ['reason'], () =>
-      Object.entries(traffic.dropped).map(([reason, count]) => [[reason], count]),
+    this.families.counter('fanfare_messages_published_total', 'Messages published.', () => topics.publishedTotal)
+    this.families.counter(
+      'fanfare_messages_delivered_total',
+      'Messages delivered to connections.',
+      () => traffic.deliveredTotal,
     )
-    this.counter(
+    this.families.labelledCounter(
+      'fanfare_messages_dropped_total',
+      'Messages dropped for a subscription.',
+      ['reason'],
+      () => Object.entries(traffic.dropped).map(([reason, count]) => [[reason], count]),
+    )
+    this.families.counter(
       'fanfare_received_bytes_total',
       'Bytes received in WebSocket messages and in HTTP publish requests.',
       () => traffic.bytesIn,
     )
-    this.counter('fanfare_sent_bytes_total', 'Bytes sent in WebSocket messages.', () => traffic.bytesOut)
+    this.families.counter('fanfare_sent_bytes_total', 'Bytes sent in WebSocket messages.', () => traffic.bytesOut)
   }
 
   private declareHub(): void {
     const { version, topics, streams, queues, connections, traffic, subscriptionBudget } = this.watched
     const { certificateExpiresAt, httpConnections } = this.watched
     const leftOut = (count: number) => Math.max(0, count - LABELLED)
-    this.labelledGauge('fanfare_build_info', 'Always 1.', ['version'], () => [[[version], 1]])
-    this.gauge('fanfare_connections', 'Open connections.', () => connections.count)
-    this.gauge('fanfare_http_connections', 'Open HTTP connections.', () => httpConnections())
-    this.gauge('fanfare_connections_behind', 'Connections whose outbox is not empty.', () => connections.behind)
-    this.counter('fanfare_connections_opened_total', 'Connections opened.', () => traffic.connectionsTotal)
-    this.gauge('fanfare_subscriptions', 'Subscriptions of all connections.', () => topics.subscriptionCount)
-    this.gauge(
+    this.families.labelledGauge('fanfare_build_info', 'Always 1.', ['version'], () => [[[version], 1]])
+    this.families.gauge('fanfare_connections', 'Open connections.', () => connections.count)
+    this.families.gauge('fanfare_http_connections', 'Open HTTP connections.', () => httpConnections())
+    this.families.gauge(
+      'fanfare_connections_behind',
+      'Connections whose outbox is not empty.',
+      () => connections.behind,
+    )
+    this.families.counter('fanfare_connections_opened_total', 'Connections opened.', () => traffic.connectionsTotal)
+    this.families.gauge('fanfare_subscriptions', 'Subscriptions of all connections.', () => topics.subscriptionCount)
+    this.families.gauge(
       'fanfare_subscription_bytes',
       'Estimated memory of all subscriptions, consumers and responders.',
       () => subscriptionBudget.bytes,
     )
-    this.gauge(
+    this.families.gauge(
       'fanfare_subscription_limit_bytes',
       'Limit of this estimate; 0 for no limit.',
       () => subscriptionBudget.limit,
     )
-    this.gauge('fanfare_topics', 'Topics that the hub remembers.', () => topics.topicCount)
-    this.gauge('fanfare_queues', 'Declared queues.', () => queues.count)
-    this.gauge(
+    this.families.gauge('fanfare_topics', 'Topics that the hub remembers.', () => topics.topicCount)
+    this.families.gauge('fanfare_queues', 'Declared queues.', () => queues.count)
+    this.families.gauge(
       'fanfare_queues_left_out',
       `Queues beyond the first ${LABELLED}, which have no series of their own.`,
       () => leftOut(queues.count),
     )
-    this.gauge('fanfare_streams', 'Declared streams.', () => streams.count)
-    this.gauge(
+    this.families.gauge('fanfare_streams', 'Declared streams.', () => streams.count)
+    this.families.gauge(
       'fanfare_streams_left_out',
       `Streams beyond the first ${LABELLED}, which have no series of their own.`,
       () => leftOut(streams.count),
     )
     // No series if the hub does not serve TLS.
-    this.labelledGauge(
+    this.families.labelledGauge(
       'fanfare_tls_certificate_expires_timestamp_seconds',
       'Expiry of the certificate that new connections get, in seconds since 1970.',
       [],
@@ -134,77 +149,38 @@ export class Metrics {
     )
   }
 
-  private declareCluster(): void {
-    const { nodes } = this.watched
-    this.gauge('fanfare_nodes', 'Hubs of the cluster that this hub sees, itself included.', () => nodes.count)
-    this.gauge('fanfare_cluster_cut_off', '1 while the hub is cut off from its cluster.', () =>
-      nodes.isCutOff ? 1 : 0,
-    )
-    this.counter(
-      'fanfare_cluster_reconnections_total',
-      'Times that the hub reconnected after it was cut off from its cluster.',
-      () => nodes.reconnections,
-    )
-    this.counter(
-      'fanfare_cluster_missed_total',
-      'Times that messages of another hub may have been missed. Gaps with the reason link told the subscriptions concerned.',
-      () => nodes.missedTotal,
-    )
-    this.gauge(
-      'fanfare_cluster_lag_seconds',
-      'Time from this hub through Redis and back, as of the last heartbeat: what waits in Redis or in the hub is in it.',
-      () => nodes.figures.lagMs / 1000,
-    )
-    this.counter(
-      'fanfare_cluster_messages_sent_total',
-      'Live messages sent to other hubs, once for each of them.',
-      () => nodes.figures.sentMessages,
-    )
-    this.counter(
-      'fanfare_cluster_messages_received_total',
-      'Live messages received from other hubs.',
-      () => nodes.figures.receivedMessages,
-    )
-    this.counter(
-      'fanfare_cluster_sent_bytes_total',
-      'Bytes sent to other hubs: messages, requests, heartbeats.',
-      () => nodes.figures.sentBytes,
-    )
-    this.counter(
-      'fanfare_cluster_received_bytes_total',
-      'Bytes received from other hubs.',
-      () => nodes.figures.receivedBytes,
-    )
-  }
-
   private declareLimits(): void {
     const { traffic, budget, broker, unexpected } = this.watched
-    this.gauge('fanfare_outbox_bytes', 'Bytes in all outboxes.', () => budget.bytes)
-    this.gauge('fanfare_outbox_limit_bytes', 'Limit for the bytes in all outboxes.', () => budget.limit)
-    this.gauge('fanfare_waiting_publishes', 'Publishes waiting for space in full queues.', () => broker.waiting.count)
-    this.gauge(
+    this.families.gauge('fanfare_outbox_bytes', 'Bytes in all outboxes.', () => budget.bytes)
+    this.families.gauge('fanfare_outbox_limit_bytes', 'Limit for the bytes in all outboxes.', () => budget.limit)
+    this.families.gauge(
+      'fanfare_waiting_publishes',
+      'Publishes waiting for space in full queues.',
+      () => broker.waiting.count,
+    )
+    this.families.gauge(
       'fanfare_waiting_publish_bytes',
       'Bytes of the publishes waiting for space in full queues.',
       () => broker.waiting.bytes,
     )
-    this.gauge(
+    this.families.gauge(
       'fanfare_waiting_publish_limit_bytes',
       'Limit for the bytes of waiting publishes; 0 for no limit.',
       () => broker.waiting.limitBytes,
     )
-    this.labelledCounter(
+    this.families.labelledCounter(
       'fanfare_limit_hits_total',
       'Connections and frames refused because of a limit.',
       ['limit'],
       () => Object.entries(traffic.limitHits).map(([limit, count]) => [[limit], count]),
     )
-    this.labelledCounter(
+    this.families.labelledCounter(
       'fanfare_unexpected_errors_total',
       'Bugs in the hub, by what they affected: one connection, one request, or unknown (process).',
       ['where'],
       () => PLACES.map((place) => [[place], unexpected.counts[place]]),
     )
-    this.labelledCounter(
+    this.families.labelledCounter(
       'fanfare_errors_total',
       'Errors sent to WebSocket clients, and refused upgrades.',
       ['code'],
@@ -218,9 +194,9 @@ export class Metrics {
     const each = (value: (queue: QueueInfo) => number) => () =>
       this.queues.map((queue): Series => [[queue.name], value(queue)])
     const gauge = (name: string, help: string, value: (queue: QueueInfo) => number) =>
-      this.labelledGauge(`fanfare_queue_${name}`, help, ['queue'], each(value))
+      this.families.labelledGauge(`fanfare_queue_${name}`, help, ['queue'], each(value))
     const counter = (name: string, help: string, value: (queue: QueueInfo) => number) =>
-      this.labelledCounter(`fanfare_queue_${name}`, help, ['queue'], each(value))
+      this.families.labelledCounter(`fanfare_queue_${name}`, help, ['queue'], each(value))
     gauge('depth', 'Waiting messages, delayed ones included.', ({ depth }) => depth)
     gauge('ready', 'Waiting messages that are due.', ({ ready }) => ready)
     gauge('delayed', 'Waiting messages that are not due yet.', ({ delayed }) => delayed)
@@ -272,7 +248,7 @@ export class Metrics {
     const each = (value: (stream: StreamStatus) => number) => () =>
       this.streams.map((stream): Series => [[stream.name], value(stream)])
     const gauge = (name: string, help: string, value: (stream: StreamStatus) => number) =>
-      this.labelledGauge(`fanfare_stream_${name}`, help, ['stream'], each(value))
+      this.families.labelledGauge(`fanfare_stream_${name}`, help, ['stream'], each(value))
     gauge('messages', 'Messages stored.', ({ messages }) => messages)
     gauge('bytes', 'Bytes stored.', ({ bytes }) => bytes)
     gauge('cursors', 'Cursors stored; cursorsPerStream is the limit.', ({ cursorCount }) => cursorCount)
@@ -281,7 +257,7 @@ export class Metrics {
       'Time of the oldest message in seconds since 1970; 0 if there is none.',
       ({ oldestAt = 0 }) => oldestAt / 1000,
     )
-    this.labelledCounter(
+    this.families.labelledCounter(
       'fanfare_stream_published_total',
       'Messages stored since the stream was declared.',
       ['stream'],
@@ -295,50 +271,27 @@ export class Metrics {
    */
   private declareProcess(monitor: Monitor): void {
     const startedAt = Date.now() / 1000 - process.uptime()
-    this.counter('process_cpu_seconds_total', 'CPU time.', () => {
+    this.families.counter('process_cpu_seconds_total', 'CPU time.', () => {
       const { user, system } = process.cpuUsage()
       return (user + system) / 1e6
     })
-    this.gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss())
-    this.gauge(
+    this.families.gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss())
+    this.families.gauge(
       'fanfare_clock_offset_seconds',
       "How far the machine's clock is ahead of the hub's time, which runs on from its start.",
       () => monitor.clockOffsetMs / 1000,
     )
-    this.gauge('process_start_time_seconds', 'Start time of the process, in seconds since 1970.', () => startedAt)
-    this.gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.', () => process.memoryUsage().heapUsed)
-    this.gauge(
+    this.families.gauge(
+      'process_start_time_seconds',
+      'Start time of the process, in seconds since 1970.',
+      () => startedAt,
+    )
+    this.families.gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.', () => process.memoryUsage().heapUsed)
+    this.families.gauge(
       'fanfare_event_loop_delay_seconds',
       'Event loop delay in the last second, 99th percentile.',
       () => monitor.eventLoopDelaySeconds,
     )
-  }
-
-  private gauge(name: string, help: string, value: () => number): void {
-    this.labelledGauge(name, help, [], () => [[[], value()]])
-  }
-
-  private counter(name: string, help: string, value: () => number): void {
-    this.labelledCounter(name, help, [], () => [[[], value()]])
-  }
-
-  private labelledGauge(name: string, help: string, labelNames: string[], values: () => Series[]): void {
-    const collect = () => {
-      gauge.reset()
-      // A metric without labels would otherwise be 0, even if it has no value.
-      if (labelNames.length === 0) gauge.remove()
-      for (const [labels, value] of values()) gauge.labels(...labels).set(value)
-    }
-    const gauge: Gauge = new Gauge({ name, help, labelNames, registers: [this.registry], collect })
-  }
-
-  /** A counter whose values are counted elsewhere. */
-  private labelledCounter(name: string, help: string, labelNames: string[], values: () => Series[]): void {
-    const collect = () => {
-      counter.reset()
-      for (const [labels, value] of values()) counter.labels(...labels).inc(value)
-    }
-    const counter: Counter = new Counter({ name, help, labelNames, registers: [this.registry], collect })
   }
 }
 
@@ -351,6 +304,3 @@ async function inSlices<Info>(names: Iterable<string>, list: (names: readonly st
   }
   return infos
 }
-
-/** Label values, and the value. */
-type Series = readonly [labels: string[], value: number]

@@ -54,7 +54,7 @@ export interface Watched {
   readonly budget: { readonly bytes: number; readonly limit: number }
   /** Memory of all subscriptions, consumers and responders now, and its limit. */
   readonly subscriptionBudget: { readonly bytes: number; readonly limit: number }
-  readonly broker: Pick<Broker, 'waiting' | 'failure'>
+  readonly broker: Pick<Broker, 'waiting' | 'failure' | 'remote'>
   readonly unexpected: UnexpectedErrors
   /** Host and port that the hub listens on; undefined while it does not listen. */
   address(): string | undefined
@@ -168,6 +168,11 @@ export class Monitor {
   /** Why the hub cannot store anything until it is restarted. */
   get storageFailure(): string | undefined {
     return this.watched.broker.failure
+  }
+
+  /** Why the hub cannot use the broker now. */
+  get brokerCutOff(): string | undefined {
+    return this.watched.broker.remote?.cutOff
   }
 
   /** Whether this node has lost contact with the others. */

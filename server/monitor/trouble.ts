@@ -1,3 +1,4 @@
+import { sentence } from '../../shared/error-text.ts'
 import type { QueueRates } from '../../shared/queues.ts'
 import type { ConnectionInfo, HubInfo, Trouble } from '../../shared/sys.ts'
 import type { QueueState } from '../broker/broker.ts'
@@ -26,10 +27,12 @@ interface HubFaults {
   /** Why the hub cannot store anything until it is restarted. */
   readonly storageFailure: string | undefined
   readonly isCutOff: boolean
+  /** Why the hub cannot use the broker now. */
+  readonly brokerCutOff: string | undefined
 }
 
 /** What is wrong with the hub as a whole, the worst first. */
-export function hubTroubles(hub: HubInfo, { storageFailure, isCutOff }: HubFaults): Trouble[] {
+export function hubTroubles(hub: HubInfo, { storageFailure, isCutOff, brokerCutOff }: HubFaults): Trouble[] {
   const { droppedPerSecond, outboxBytes, outboxTotalBytes, eventLoopDelayMs, unexpectedErrorsTotal } = hub
   const troubles: Trouble[] = []
   if (storageFailure !== undefined) {
@@ -39,6 +42,10 @@ export function hubTroubles(hub: HubInfo, { storageFailure, isCutOff }: HubFault
   if (isCutOff) {
     const text = `is cut off from the other hubs of its cluster: "${hub.node.name}" serves only its own clients until Redis is back.`
     troubles.push({ level: 'problem', kind: 'cut-off', text })
+  }
+  if (brokerCutOff !== undefined) {
+    const text = `cannot use the Redis that keeps its streams and queues: ${sentence(brokerCutOff)}`
+    troubles.push({ level: 'problem', kind: 'storage-failed', text })
   }
   if (droppedPerSecond > 0) {
     const text = `drops ${rate(droppedPerSecond)} messages per second for subscribers that are too slow.`

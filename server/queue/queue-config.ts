@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { QueueDeclaration } from '../../shared/declarations.ts'
 import { MAX_FILTER_LENGTH, MAX_HEADERS } from '../../shared/field-rules.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
+import type { Declared } from '../broker/rules/declarations.ts'
 import { changesOf, MAX_BINDINGS, newName, pattern } from '../stream/stream-config.ts'
 import { duration } from '../time/time-params.ts'
 
@@ -12,7 +13,6 @@ export const QUEUE_DEFAULTS = {
   backoffBaseMs: 1_000,
   backoffCapMs: 60_000,
   maxMessages: 1_000_000_000,
-  maxBytes: 10 * 1024 ** 3,
   overflow: 'reject',
   onExpiry: 'drop',
   onDeadLetter: 'continue',
@@ -47,22 +47,22 @@ const QueueFields = z.strictObject({
     })
     .default({ base: QUEUE_DEFAULTS.backoffBaseMs, cap: QUEUE_DEFAULTS.backoffCapMs }),
   maxMessages: count.default(QUEUE_DEFAULTS.maxMessages),
-  maxBytes: count.default(QUEUE_DEFAULTS.maxBytes),
+  maxBytes: count.optional(),
   overflow: z.enum(['reject', 'drop-oldest', 'dead-letter', 'block']).default(QUEUE_DEFAULTS.overflow),
   onExpiry: z.enum(['drop', 'dead-letter']).default(QUEUE_DEFAULTS.onExpiry),
   onDeadLetter: z.enum(['continue', 'park']).default(QUEUE_DEFAULTS.onDeadLetter),
   maxDeadLetters: count.default(QUEUE_DEFAULTS.maxDeadLetters),
 } satisfies Record<keyof QueueDeclaration, z.ZodType>)
 
-/** The declaration of a queue, as written by configuration, clients and operators; completed with defaults. */
+/** The declaration of a queue, as written by configuration, clients and operators; completed with defaults, except for that of `maxBytes`. */
 export const QueueConfig = QueueFields.transform(
-  ({ ackDeadline, backoff, ...options }): QueueOptions => ({
+  ({ ackDeadline, backoff, ...options }): Declared<QueueOptions> => ({
     ...options,
     ackDeadlineMs: ackDeadline,
     backoffBaseMs: backoff.base,
     backoffCapMs: backoff.cap,
   }),
-) satisfies z.ZodType<QueueOptions, QueueDeclaration>
+) satisfies z.ZodType<Declared<QueueOptions>, QueueDeclaration>
 
 /** The name of a queue, and what is to be different. */
 export const QueueChanges = changesOf(QueueFields) as z.ZodType<QueueDeclaration>

@@ -5,6 +5,7 @@ import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
 import type { QueueInfo, QueueOptions, QueueRates } from '../../shared/queues.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { Broker, QueueState } from '../broker/broker.ts'
+import { type Declared, withMaxBytes } from '../broker/rules/declarations.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import { type NameLimits, NameQuota } from '../limit/name-quota.ts'
 import type { QueueBinding } from '../topic/topics.ts'
@@ -74,9 +75,9 @@ export class Queues {
   }
 
   /** Declares the queues of the configuration, which take precedence over their stored declarations. */
-  async open(configured: readonly QueueOptions[]): Promise<void> {
+  async open(configured: readonly Declared<QueueOptions>[]): Promise<void> {
     // All at once, so that they share one commit.
-    await Promise.all(configured.map((options) => this.broker.declareQueue(options, true)))
+    await Promise.all(configured.map((options) => this.broker.declareQueue(this.complete(options), true)))
   }
 
   // Events of the broker: nothing else changes which queues exist.
@@ -234,12 +235,17 @@ export class Queues {
   }
 
   /** With `before` it has these options, and gets others. */
-  async declare(options: QueueOptions, before?: QueueOptions): Promise<QueueInfo> {
+  async declare(declared: Declared<QueueOptions>, before?: QueueOptions): Promise<QueueInfo> {
+    const options = this.complete(declared)
     const { name, bindings } = options
     const more = before ? bindings.length - before.bindings.length : 0
     const declare = () => this.broker.declareQueue(options, before !== undefined)
     await this.quota.declare(name, bindings.length, declare, more)
     return this.show(name)
+  }
+
+  private complete(options: Declared<QueueOptions>): QueueOptions {
+    return withMaxBytes(options, this.broker.queue(options.name)?.options, this.broker.defaultMaxBytes)
   }
 
   async delete(name: string): Promise<void> {

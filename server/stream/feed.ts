@@ -225,6 +225,8 @@ export class Feed implements SubscriptionFeed, BlockReader {
   private async start({ from: asked, resumes }: FeedStart): Promise<void> {
     const stored = this.cursor === undefined ? undefined : await this.broker.cursor(this.stream, this.cursor)
     const from = (resumes ? asked : stored) ?? stored ?? asked ?? 'latest'
+    // Another hub has reported more than this one has seen: before that is known, the position would be of a different log.
+    if (this.log && isAhead(from, this.log)) await this.broker.catchUp()
     const log = this.log
     if (!log) throw new FanfareError('no_stream', `There is no stream "${this.stream}".`)
     const { epoch } = log
@@ -248,7 +250,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
   }
 
   private async beginning(from: StartAt, log: StreamState): Promise<Beginning> {
-    const { epoch, first, next } = log
+    const { first, next } = log
     if (from === 'latest') return { position: next }
     if (from === 'earliest') return { position: first }
     if ('time' in from) {
@@ -256,7 +258,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
       const time = Math.min(from.time, ownTime(this.clock, from.time))
       return { position: await this.broker.offsetAtTime(this.stream, time) }
     }
-    const isSame = (from.epoch === undefined || from.epoch === epoch) && furthest(from) <= next
+    const isSame = !isAhead(from, log)
     if ('last' in from) return this.beginningOfLast(from, isSame, log)
     if (!isSame) return { position: first, recovered: false, gap: { reason: 'epoch' } }
     // Missing messages of the same log are reported when reading finds them missing.
@@ -384,6 +386,12 @@ export class Feed implements SubscriptionFeed, BlockReader {
 }
 
 /** The largest offset in a start position. */
+/** Whether a position is not one of this log as it is now. */
+function isAhead(from: StartAt, { epoch, next }: StreamState): boolean {
+  if (typeof from === 'string' || 'time' in from) return false
+  return (from.epoch !== undefined && from.epoch !== epoch) || furthest(from) > next
+}
+
 function furthest(from: { readonly offset?: number | undefined; readonly before?: number | undefined }): number {
   return Math.max(from.offset ?? 0, from.before ?? 0)
 }

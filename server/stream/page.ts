@@ -21,6 +21,9 @@ export async function readPage(
   mayRead: (topic: string) => boolean,
   clock: Clock,
 ): Promise<StreamPage> {
+  const isAhead = from > (broker.stream(stream)?.next ?? from)
+  // A page of another hub may have ended where this one has not been yet.
+  if (isAhead) await broker.catchUp()
   const state = broker.stream(stream)
   if (!state) throw new FanfareError('no_stream', `There is no stream "${stream}". Declare it, or correct its name.`)
   const { epoch, first, next: end } = state

@@ -3,12 +3,12 @@ import type { StreamDeclaration } from '../../shared/declarations.ts'
 import { FORBIDDEN_KEY } from '../../shared/forbidden-keys.ts'
 import type { StreamOptions } from '../../shared/streams.ts'
 import { parsePattern } from '../../shared/topic.ts'
+import type { Declared } from '../broker/rules/declarations.ts'
 import { duration } from '../time/time-params.ts'
 
 /** Defaults of a stream's declaration. */
 export const STREAM_DEFAULTS = {
   maxAgeMs: 7 * 86_400_000,
-  maxBytes: 10 * 1024 ** 3,
   lastValue: false,
   durability: 'disk',
 } as const
@@ -59,13 +59,13 @@ const StreamFields = z.strictObject({
   name: newName,
   topics: z.array(pattern).min(1).max(MAX_TOPICS),
   maxAge: duration.default(STREAM_DEFAULTS.maxAgeMs),
-  maxBytes: z.number().int().positive().default(STREAM_DEFAULTS.maxBytes),
+  maxBytes: z.number().int().positive().optional(),
   maxMessages: z.number().int().positive().optional(),
   lastValue: z.boolean().default(STREAM_DEFAULTS.lastValue),
   durability: z.enum(['disk', 'os']).default(STREAM_DEFAULTS.durability),
 } satisfies Record<keyof StreamDeclaration, z.ZodType>)
 
-/** The declaration of a stream, as written by configuration and operators; completed with defaults. */
+/** The declaration of a stream, as written by configuration and operators; completed with defaults, except for that of `maxBytes`. */
 export const StreamConfig = StreamFields.refine(
   ({ lastValue, maxMessages }) => !(lastValue && maxMessages !== undefined),
   {
@@ -73,7 +73,7 @@ export const StreamConfig = StreamFields.refine(
     message: 'cannot be combined with lastValue, which keeps one message for each topic and key',
   },
 ).transform(({ maxAge, ...options }) => ({ ...options, maxAgeMs: maxAge })) satisfies z.ZodType<
-  StreamOptions,
+  Declared<StreamOptions>,
   StreamDeclaration
 >
 

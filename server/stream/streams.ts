@@ -7,6 +7,7 @@ import type { CursorPage, StreamOptions } from '../../shared/streams.ts'
 import type { StreamStatus } from '../../shared/sys.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { Broker, CursorRange, StreamState } from '../broker/broker.ts'
+import { type Declared, withMaxBytes } from '../broker/rules/declarations.ts'
 import { type NameLimits, NameQuota } from '../limit/name-quota.ts'
 import type { Feed } from './feed.ts'
 import { readPage } from './page.ts'
@@ -59,9 +60,9 @@ export class Streams {
   }
 
   /** Declares the streams of the configuration, which take precedence over their stored declarations. */
-  async open(configured: readonly StreamOptions[]): Promise<void> {
+  async open(configured: readonly Declared<StreamOptions>[]): Promise<void> {
     // All at once, so that they share one commit.
-    await Promise.all(configured.map((options) => this.broker.declareStream(options, true)))
+    await Promise.all(configured.map((options) => this.broker.declareStream(this.complete(options), true)))
   }
 
   // Events of the broker: nothing else changes which streams exist.
@@ -211,13 +212,23 @@ export class Streams {
     return this.broker.deleteCursor(name, cursor)
   }
 
+  /** Grows with each declaration, of queues too. */
+  get generation(): number {
+    return this.broker.generation
+  }
+
   /** With `before` it has these options, and gets others. */
-  async declare(options: StreamOptions, before?: StreamOptions): Promise<StreamStatus> {
+  async declare(declared: Declared<StreamOptions>, before?: StreamOptions): Promise<StreamStatus> {
+    const options = this.complete(declared)
     const { name, topics } = options
     const more = before ? topics.length - before.topics.length : 0
     const declare = () => this.broker.declareStream(options, before !== undefined)
     await this.quota.declare(name, topics.length, declare, more)
     return this.show(name)
+  }
+
+  private complete(options: Declared<StreamOptions>): StreamOptions {
+    return withMaxBytes(options, this.broker.stream(options.name)?.options, this.broker.defaultMaxBytes)
   }
 
   async trim(name: string, before: number | undefined): Promise<StreamStatus> {

@@ -241,11 +241,17 @@ export class Topics implements Publishing {
     this.fanOut(this.messageOf(frame, this.idOf(frame), topic.split('.')))
   }
 
-  private deliver({ parts, placement, wire }: CommittedMessage): void {
+  private deliver(committed: CommittedMessage): void {
+    const { parts } = committed
     // Messages published directly to a queue are for its consumers only.
     if (parts.topic.startsWith(QUEUE_TOPIC)) return
+    const words = this.wordsOf(parts.topic)
+    // The wire form is composed only if it is asked for: a node hears all commits, and most of them interest no client of it.
+    const found = this.index.match(words)
+    if (found.length === 0) return
+    const { wire, placement } = committed
     const encoded = new Encoded(wire, undefined, parts.id)
-    this.fanOut(new Message(parts, parts.id, this.wordsOf(parts.topic), ++this.lastStamp, encoded, placement?.offsets))
+    this.fanOut(new Message(parts, parts.id, words, ++this.lastStamp, encoded, placement?.offsets), found)
   }
 
   private deliverLive(message: LiveMessage): void {
@@ -267,9 +273,9 @@ export class Topics implements Publishing {
   }
 
   /** Delivers to every matching subscription. */
-  private fanOut(message: Message): void {
+  private fanOut(message: Message, found = this.index.match(message.words)): void {
     if (message.expiresAt !== undefined && isExpired(message.expiresAt, wallTime(this.clock))) return
-    for (const subscriptions of this.index.match(message.words)) {
+    for (const subscriptions of found) {
       for (const subscription of subscriptions) {
         const { filter, feed } = subscription
         if (filter !== undefined && !passesFilter(filter, message.headers)) continue

@@ -58,11 +58,15 @@ it('a request, a call and a connection wait for as long as the text says', async
   expect(failed).toEqual(['request_timeout', 'request_timeout'])
 })
 
-it('a subscription starts at a Date', async () => {
+it.each<[string, (now: number) => Date | number]>([
+  ['a Date', (now) => new Date(now)],
+  ['milliseconds', (now) => now],
+  ['a fraction of a millisecond', (now) => now - 0.5],
+])('a subscription starts at %s', async (_kind, instant) => {
   const client = hub.connect()
   await client.publish('s.a', 'before')
   await hub.advance('1m')
-  const since = new Date(hub.now)
+  const since = instant(hub.now)
   await client.publish('s.a', 'after')
   const got: unknown[] = []
   client.subscribe('s.#', ({ data }) => got.push(data), { from: { time: since } })

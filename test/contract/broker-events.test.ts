@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import type { Broker, BrokerEvents } from '../../server/broker/broker.ts'
+import { DEFAULT_MAX_BYTES } from '../../server/broker/rules/declarations.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
@@ -9,6 +10,7 @@ import { range } from '../setup/streams.ts'
 
 const queueOptions = (more: Partial<QueueOptions> = {}): QueueOptions => ({
   ...QUEUE_DEFAULTS,
+  maxBytes: DEFAULT_MAX_BYTES.disk,
   name: 'q',
   bindings: [],
   ...more,

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { Broker, Delivery, Ending } from '../../server/broker/broker.ts'
+import { DEFAULT_MAX_BYTES } from '../../server/broker/rules/declarations.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import type { DeadLetterFilter, QueueOptions } from '../../shared/queues.ts'
 import { leaseFrom, onEveryBroker, type Publish, publishTo, settleAt } from '../setup/brokers.ts'
 import { range } from '../setup/streams.ts'
 
 function queueOptions(more: Partial<QueueOptions> = {}): QueueOptions {
-  return { name: 'q', bindings: [], ...QUEUE_DEFAULTS, ...more }
+  return { name: 'q', bindings: [], ...QUEUE_DEFAULTS, maxBytes: DEFAULT_MAX_BYTES.disk, ...more }
 }
 
 function enqueue(broker: Broker, data: unknown, more: Partial<Publish> = {}): Promise<unknown> {
@@ -24,6 +25,17 @@ onEveryBroker('queues', (brokers) => {
     await world.broker.declareQueue(queueOptions(more), false)
     return world
   }
+
+  it('deletes the oldest dead letters when an update lowers their limit', async () => {
+    const { broker } = await start()
+    await Promise.all(range(0, 20).map((n) => enqueue(broker, n)))
+    const deliveries = await lease(broker)
+    await Promise.all(deliveries.map((each) => settle(broker, each, { kind: 'reject', error: undefined })))
+    await broker.declareQueue(queueOptions({ maxDeadLetters: 5 }), true)
+    const left = () => broker.deadLetters('q', {}, 0, 100)
+    await expect.poll(async () => (await left()).map(({ letter }) => letter)).toEqual([15, 16, 17, 18, 19])
+    expect(await broker.queues(['q'])).toMatchObject([{ deadLetters: 5, deadLettersDroppedTotal: 15 }])
+  })
 
   describe('reopened', () => {
     it.each([60_000, 63_072_000_000])(

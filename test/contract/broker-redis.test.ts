@@ -1,30 +1,11 @@
-import { pino } from 'pino'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { BrokerEvents } from '../../server/broker/broker.ts'
-import { Keys } from '../../server/broker/redis/keys.ts'
-import { BrokerLink } from '../../server/broker/redis/link.ts'
-import { RedisBroker } from '../../server/broker/redis/redis-broker.ts'
-import { redisAddress } from '../../server/bus/redis/redis-address.ts'
 import { dataOf, publishNumbers, publishTo, streamOptions } from '../setup/brokers.ts'
 import { command, redisOf, wayTo } from '../setup/cluster.ts'
-import { eventsWith } from '../setup/drafts.ts'
+import { brokerAt } from '../setup/redis-node.ts'
 import { range } from '../setup/streams.ts'
 
 // What several nodes with one Redis are to each other
-
-const SILENT = pino({ enabled: false })
-
-async function brokerAt(
-  url: string,
-  { replicas = 0, events = {} as Partial<BrokerEvents> } = {},
-): Promise<RedisBroker> {
-  const link = new BrokerLink(redisAddress(url), new Keys('test'), replicas > 0, SILENT)
-  const options = { name: 'test', dedupWindowMs: 60_000, dedupIds: 1000, replicas, durability: 'relaxed' } as const
-  const broker = new RedisBroker(link, options, SILENT)
-  onTestFinished(() => broker.close())
-  await broker.open(eventsWith(events))
-  return broker
-}
 
 /** What a node hears of messages: their data, and from which offset it has missed some. */
 function heard(): { readonly seen: unknown[]; readonly events: Partial<BrokerEvents> } {

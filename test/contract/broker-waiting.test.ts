@@ -1,12 +1,14 @@
 import { expect, it } from 'vitest'
-import type { Broker } from '../../server/broker/broker.ts'
+import type { Broker, Delivery } from '../../server/broker/broker.ts'
+import { DEFAULT_MAX_BYTES } from '../../server/broker/rules/declarations.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
-import { leaseFrom, onEveryBroker, publishTo } from '../setup/brokers.ts'
+import { draftOf, leaseFrom, onEveryBroker, publishTo, settleAt } from '../setup/brokers.ts'
 import { range } from '../setup/streams.ts'
 
 const blocking = (more: Partial<QueueOptions> = {}): QueueOptions => ({
   ...QUEUE_DEFAULTS,
+  maxBytes: DEFAULT_MAX_BYTES.disk,
   name: 'q',
   bindings: [],
   maxMessages: 1,
@@ -72,6 +74,16 @@ onEveryBroker('publishes that wait for room while the queue changes', (brokers) 
     broker.withdraw(other)
     expect(await kept).toMatchObject({ duplicate: false })
     expect(broker.waiting.count).toBe(1)
+  })
+
+  it('are stored once an ack that publishes has made room, although nothing follows', async () => {
+    const { broker, receipts } = await waiting(2)
+    for (const receipt of receipts) {
+      const [delivery] = (await leaseFrom(broker)) as [Delivery]
+      const publishes = draftOf(broker, { topic: 'u', streams: [] }, { kept() {}, refused() {} })
+      await settleAt(broker, delivery, { kind: 'ack' }, { drafts: [publishes] })
+      expect(await receipt).toBe('kept')
+    }
   })
 
   it('leave nothing behind, even thousands of them from many publishers', async () => {

@@ -51,6 +51,9 @@ onEveryEngine('updates of queues and streams', (hubs) => {
     await expect(streams.update('none', { maxBytes: 1 })).rejects.toMatchObject({ code: 'no_stream' })
     await expect(queues.update('q', { maxAttempts: 0 })).rejects.toMatchObject({ code: 'bad_params' })
     await expect(queues.update('q', { maxAttempt: 1 } as never)).rejects.toThrow('Did you mean "maxAttempts"?')
+    const renamed = { name: 'other' } as never
+    expect(() => queues.update('q', renamed)).toThrow('queues.update: name must be "q" (got "other").')
+    expect(() => streams.update('q', renamed)).toThrow('streams.update: name must be "q" (got "other").')
     await expect(queues.update('q', { bindings: ['a', 'b', 'c'].map((topic) => ({ topic })) })).rejects.toMatchObject({
       code: 'too_many_patterns',
     })

@@ -1,8 +1,8 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { expect, it, onTestFinished } from 'vitest'
 import { type Client, connect, type Delivery } from '../../client/node.ts'
 import { type HubOptions, startHub } from '../../server/index.ts'
-import type { QueueDeclaration } from '../../shared/declarations.ts'
-import { clientOf, command, node, redisOf } from '../setup/cluster.ts'
+import { clientOf, command, node, redisOf, SLOW } from '../setup/cluster.ts'
 import type { RedisServer } from '../setup/redis-server.ts'
 import { range } from '../setup/streams.ts'
 
@@ -20,13 +20,6 @@ async function clientOn({ url }: RedisServer, options: HubOptions = {}): Promise
   return client
 }
 
-/** Declares a queue on one node, and waits until the others have heard of it. */
-async function declared(queue: QueueDeclaration, on: Client, ...others: readonly Client[]): Promise<void> {
-  await on.admin.queues.declare(queue)
-  const names = async (client: Client) => (await client.admin.queues.list()).map(({ name }) => name)
-  for (const client of others) await expect.poll(() => names(client)).toContain(queue.name)
-}
-
 /** Consumes a queue and acks everything; gives what came. */
 function consumeAll(client: Client, queue: string): Delivery<number>[] {
   const seen: Delivery<number>[] = []
@@ -40,7 +33,7 @@ const ascending = (numbers: readonly number[]) => [...numbers].sort((a, b) => a 
 it('what is published on one node is consumed on others, each message once, and each group in order', async () => {
   const redis = await redisOf()
   const [publisher, first, second] = [await clientOn(redis), await clientOn(redis), await clientOn(redis)]
-  await declared({ name: 'jobs', bindings: [{ topic: 'jobs.#' }] }, publisher, first, second)
+  await publisher.admin.queues.declare({ name: 'jobs', bindings: [{ topic: 'jobs.#' }] })
   const [some, others] = [consumeAll(first, 'jobs'), consumeAll(second, 'jobs')]
   const publish = (n: number) => publisher.publish('jobs.new', n, { key: `k${n % 7}` })
   await Promise.all(range(0, 140).map(publish))
@@ -58,7 +51,7 @@ it('what is published on one node is consumed on others, each message once, and 
 it('a consumer that waits on one node is told of what another publishes, delays or gives back', async () => {
   const redis = await redisOf()
   const [publisher, consumer] = [await clientOn(redis), await clientOn(redis)]
-  await declared({ name: 'jobs', bindings: [{ topic: 'jobs.#' }] }, publisher, consumer)
+  await publisher.admin.queues.declare({ name: 'jobs', bindings: [{ topic: 'jobs.#' }] })
   const seen = consumeAll(consumer, 'jobs')
   for (const n of range(0, 20)) {
     await publisher.publish('jobs.new', n)
@@ -73,7 +66,7 @@ it('a publish that waits for room on one node goes on when a consumer on another
   const redis = await redisOf()
   const [publisher, consumer] = [await clientOn(redis), await clientOn(redis)]
   const full = { maxMessages: 2, overflow: 'block' } as const
-  await declared({ name: 'jobs', bindings: [{ topic: 'jobs.#' }], ...full }, publisher, consumer)
+  await publisher.admin.queues.declare({ name: 'jobs', bindings: [{ topic: 'jobs.#' }], ...full })
   await Promise.all(range(0, 2).map((n) => publisher.publish('jobs.new', n)))
   const waiting = range(2, 10).map((n) => publisher.publish('jobs.new', n))
   const seen = consumeAll(consumer, 'jobs')
@@ -84,8 +77,8 @@ it('a publish that waits for room on one node goes on when a consumer on another
 it('an ack that publishes does both or neither, and dead letters are redriven from any node', async () => {
   const redis = await redisOf()
   const [publisher, consumer] = [await clientOn(redis), await clientOn(redis)]
-  await declared({ name: 'jobs', bindings: [{ topic: 'jobs.#' }], maxAttempts: 1 }, publisher, consumer)
-  await declared({ name: 'results', bindings: [{ topic: 'results.#' }] }, publisher, consumer)
+  await publisher.admin.queues.declare({ name: 'jobs', bindings: [{ topic: 'jobs.#' }], maxAttempts: 1 })
+  await publisher.admin.queues.declare({ name: 'results', bindings: [{ topic: 'results.#' }] })
   const results = consumeAll(publisher, 'results')
   let fails = true
   consumer.consume<number>('jobs', async (delivery) => {
@@ -106,7 +99,7 @@ it('what a node had on lease when it was killed comes again on another, as a fai
   const [killed, survivor] = [await node(redis.url, { 'cluster-durability': 'relaxed' }), await clientOn(redis)]
   const doomed = clientOf(killed)
   const backoff = { base: 10, cap: 10 }
-  await declared({ name: 'jobs', bindings: [{ topic: 'jobs.#' }], backoff }, survivor, doomed)
+  await survivor.admin.queues.declare({ name: 'jobs', bindings: [{ topic: 'jobs.#' }], backoff })
   let held = 0
   doomed.consume('jobs', () => {
     held++
@@ -120,14 +113,63 @@ it('what a node had on lease when it was killed comes again on another, as a fai
   expect(seen[0]).toMatchObject({ attempt: 2, lastError: 'The hub of the consumer was lost.' })
 })
 
+it.runIf(SLOW)(
+  'nodes keep what they have on lease when it was Redis that was away',
+  async () => {
+    const redis = await redisOf()
+    const [publisher, consumer] = [await clientOn(redis), await clientOn(redis)]
+    await publisher.admin.queues.declare({ name: 'jobs', bindings: [{ topic: 'jobs.#' }] })
+    const attempts: number[] = []
+    let finish = () => {}
+    const isFinished = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    for (const client of [publisher, consumer]) {
+      const handle = async ({ attempt }: Delivery<number>) => {
+        attempts.push(attempt)
+        await isFinished
+      }
+      client.consume<number>('jobs', handle, { prefetch: 1 })
+    }
+    await Promise.all(range(0, 2).map((n) => publisher.publish('jobs.new', n)))
+    await expect.poll(() => attempts.length).toBe(2)
+    redis.signal('SIGSTOP')
+    // Longer than a node may give no sign of life.
+    await wait(7_000)
+    redis.signal('SIGCONT')
+    await publisher.publish('jobs.none', 1).catch(() => {})
+    finish()
+    await expect.poll(() => publisher.admin.queues.show('jobs')).toMatchObject({ depth: 0, inFlight: 0 })
+    expect(attempts.slice(0, 2)).toEqual([1, 1])
+    expect(attempts.filter((attempt) => attempt > 1)).toEqual([])
+  },
+  60_000,
+)
+
 it('queues are declared again, empty, where Redis has lost everything', async () => {
   const redis = await redisOf()
   const [publisher, consumer] = [await clientOn(redis), await clientOn(redis)]
-  await declared({ name: 'jobs', bindings: [{ topic: 'jobs.#' }] }, publisher, consumer)
+  await publisher.admin.queues.declare({ name: 'jobs', bindings: [{ topic: 'jobs.#' }] })
   const seen = consumeAll(consumer, 'jobs')
   await publisher.publish('jobs.new', 0)
   await expect.poll(() => seen.length).toBe(1)
   await command(redis, 'FLUSHALL')
   await publisher.publish('jobs.new', 1)
   await expect.poll(() => numbersIn(seen), { timeout: 10_000 }).toEqual([0, 1])
+})
+
+it('a declaration or an update holds on every node once it is answered', async () => {
+  const redis = await redisOf()
+  const [one, other] = [await clientOn(redis), await clientOn(redis)]
+  for (const n of range(0, 15)) {
+    const name = `new-${n}`
+    await one.admin.queues.declare({ name, bindings: [{ topic: `${name}.a` }] })
+    expect((await other.publish(`${name}.a`, n)).queues).toEqual([name])
+    await other.admin.queues.update(name, { bindings: [{ topic: `${name}.b` }] })
+    expect((await one.publish(`${name}.b`, n)).queues).toEqual([name])
+    await one.admin.streams.declare({ name, topics: [`${name}.c`] })
+    expect((await other.publish(`${name}.c`, n)).positions).toHaveProperty([name, 'offset'], 0)
+    await other.admin.streams.update(name, { topics: [`${name}.d`] })
+    expect((await one.publish(`${name}.d`, n)).positions).toHaveProperty([name, 'offset'], 1)
+  }
 })

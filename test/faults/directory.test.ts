@@ -53,6 +53,17 @@ describe('a directory that is not empty', () => {
     expect(await copy.exit, copy.stderr).toBe(0)
   })
 
+  it('is refused at once where the system makes none', async () => {
+    const data = '/proc/fanfare/data'
+    const { code, stderr } = await HubProcess.refusal({ data })
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining(`data directory ${data} cannot be used`),
+    })
+    const copy = fanfare(['backup', data, '--data', await volumeWith()])
+    expect(await copy.exit).toBe(1)
+  })
+
   it.each(['data.mdb', 'base/1/2345', 'thesis.txt'])('refuses one that holds %s', async (name) => {
     const { code, stderr } = await HubProcess.refusal({ data: await volumeWith(name) })
     expect(code).toBe(1)

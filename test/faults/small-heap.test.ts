@@ -9,12 +9,12 @@ import { configFile, HubProcess } from '../setup/hub-process.ts'
 import { Peer } from '../setup/peer.ts'
 import { range } from '../setup/streams.ts'
 
-const HEAP_MB = 256
+const HEAP_MB = 192
 /** What a hub of this heap may have in memory in all: its code, mapped pages and buffers come on top of the heap. */
-const MOST_RESIDENT_MB = 600
+const MOST_RESIDENT_MB = 500
 const QUEUES = 1000
 /** Connections that each subscribe as often as they may. */
-const CROWD = 120
+const CROWD = 80
 
 /**
  * Each attack would have taken more than the heap. A peer of small rights sends it; what the hub has no room for, it

@@ -4,6 +4,8 @@ import { addScenario, type Scenario } from '../../server/cli/bench.ts'
 import { integer } from '../../server/cli/connection-options.ts'
 import { CLUSTER_PARTS, cluster } from './cluster/cluster.ts'
 import type { ClusterLoad } from './cluster/load-cluster.ts'
+import { REDIS_QUEUES_PARTS, type RedisQueuesLoad, redisQueues } from './cluster/redis-queues.ts'
+import { redisStreams } from './cluster/redis-streams.ts'
 import { compare } from './compare.ts'
 import type { DurableLoad } from './durable-load.ts'
 import { hostile } from './hostile.ts'
@@ -120,6 +122,15 @@ addDurable(program.command('streams'), 100, 10_000_000)
 addDurable(program.command('queues'), 200, 1_000_000)
   .description('durable publishes to a queue, consuming, a long queue, groups')
   .action((load: DurableLoad) => queues(load))
+
+addDurable(program.command('redis-queues'), 200, 100_000)
+  .description('queues of a hub on a Redis that syncs each write, next to Redis alone and BullMQ')
+  .option('--parts <names>', `of ${REDIS_QUEUES_PARTS}`, REDIS_QUEUES_PARTS)
+  .action((load: RedisQueuesLoad) => redisQueues(load))
+
+addDurable(program.command('redis-streams'), 100, 200_000)
+  .description('streams of a cluster: durable publishes, replay, and what Redis itself does')
+  .action((load: DurableLoad) => redisStreams(load))
 
 function addDurable(command: Command, size: number, messages: number): Command {
   return command

@@ -1,16 +1,15 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createHistogram } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { connect } from '../../client/node.ts'
 import type { StartAt } from '../../shared/streams.ts'
+import { doTask, runTask } from './task-process.ts'
 
 /** What the package's own client does, in a process of its own: `run` starts it, the end of this file is it. */
 export interface ClientTask {
   readonly url: string
   readonly topic: string
   readonly size: number
-  readonly do: 'publish' | 'read' | 'consume' | 'delay'
+  readonly do: 'publish' | 'read' | 'consume' | 'through' | 'delay'
   /** Of a publisher: publishes under way. */
   readonly window?: number
   readonly seconds?: number
@@ -25,6 +24,8 @@ export interface ClientTask {
 
 export interface ClientResult {
   readonly messages: number
+  /** Those of the warm-up as well. */
+  readonly all: number
   readonly seconds: number
   /** Of each publish, in milliseconds. */
   readonly p50: number
@@ -35,16 +36,8 @@ const self = fileURLToPath(import.meta.url)
 const WARM_UP_MS = 1_000
 
 /** Runs a task in a process of its own. */
-export async function runClient(task: ClientTask): Promise<ClientResult> {
-  const args = [...process.execArgv, self, JSON.stringify(task)]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  let text = ''
-  child.stdout.on('data', (chunk) => {
-    text += chunk
-  })
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error(`The client ended with ${code}`)
-  return JSON.parse(text) as ClientResult
+export function runClient(task: ClientTask): Promise<ClientResult> {
+  return runTask(self, task)
 }
 
 /** Keeps `window` publishes under way, and counts those that resolve after a warm-up. */
@@ -56,11 +49,13 @@ async function publish({ url, topic, size, window = 1, seconds = 4, keys }: Clie
   const end = start + seconds * 1000
   const histogram = createHistogram()
   let messages = 0
-  let sent = 0
-  const options = () => (keys === undefined ? {} : { key: `key-${sent++ % keys}` })
+  let all = 0
+  const options = () => (keys === undefined ? {} : { key: `key-${all % keys}` })
   const lane = async () => {
     for (let since = performance.now(); since < end; ) {
-      await client.publish(topic, data, options())
+      const published = client.publish(topic, data, options())
+      all++
+      await published
       const now = performance.now()
       if (now >= start && now < end) {
         messages++
@@ -71,7 +66,7 @@ async function publish({ url, topic, size, window = 1, seconds = 4, keys }: Clie
   }
   await Promise.all(Array.from({ length: window }, lane))
   await client.close()
-  return { messages, seconds, p50: histogram.percentile(50) / 1000, p99: histogram.percentile(99) / 1000 }
+  return { messages, all, seconds, p50: histogram.percentile(50) / 1000, p99: histogram.percentile(99) / 1000 }
 }
 
 async function read({ url, topic, from = 'earliest', count = 1 }: ClientTask): Promise<ClientResult> {
@@ -90,7 +85,7 @@ async function read({ url, topic, from = 'earliest', count = 1 }: ClientTask): P
   })
   const seconds = (performance.now() - start) / 1000
   await client.close()
-  return { messages, seconds, p50: 0, p99: 0 }
+  return { messages, all: messages, seconds, p50: 0, p99: 0 }
 }
 
 /** Consumes a queue until `count` are acked; each ack is confirmed by the hub before the consumer ends. */
@@ -113,7 +108,53 @@ async function consume({ url, topic, prefetch = 256, count = 1 }: ClientTask): P
   await consumer.close()
   const seconds = (performance.now() - start) / 1000
   await client.close()
-  return { messages, seconds, p50: 0, p99: 0 }
+  return { messages, all: messages, seconds, p50: 0, p99: 0 }
+}
+
+/** Publishes to a queue and consumes it at the same time, until all that was published is acked. */
+async function through({
+  url,
+  topic,
+  size,
+  window = 1,
+  prefetch = 256,
+  seconds = 4,
+}: ClientTask): Promise<ClientResult> {
+  const client = connect(url)
+  await client.ready()
+  const data = 'x'.repeat(size)
+  let [published, handled, isFilled] = [0, 0, false]
+  let finished = () => {}
+  const emptied = new Promise<void>((resolve) => {
+    finished = resolve
+  })
+  const check = () => {
+    if (isFilled && handled === published) finished()
+  }
+  const consumer = client.consume(
+    topic,
+    () => {
+      handled++
+      check()
+    },
+    { prefetch },
+  )
+  await consumer.ready
+  const start = performance.now()
+  const lane = async () => {
+    while (performance.now() - start < seconds * 1000) {
+      await client.enqueue(topic, data)
+      published++
+    }
+  }
+  await Promise.all(Array.from({ length: window }, lane))
+  isFilled = true
+  check()
+  await emptied
+  await consumer.close()
+  const took = (performance.now() - start) / 1000
+  await client.close()
+  return { messages: handled, all: handled, seconds: took, p50: 0, p99: 0 }
 }
 
 /** From publish to handler, a hundred a second. */
@@ -130,13 +171,15 @@ async function delay({ url, topic, size, seconds = 4 }: ClientTask): Promise<Cli
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
   clearInterval(timer)
   await client.close()
-  return { messages, seconds, p50: histogram.percentile(50) / 1000, p99: histogram.percentile(99) / 1000 }
+  return {
+    messages,
+    all: messages,
+    seconds,
+    p50: histogram.percentile(50) / 1000,
+    p99: histogram.percentile(99) / 1000,
+  }
 }
 
-const TASKS = { publish, read, consume, delay }
+const TASKS = { publish, read, consume, through, delay }
 
-if (process.argv[1] === self) {
-  const task = JSON.parse(process.argv[2] as string) as ClientTask
-  const result = await TASKS[task.do](task)
-  process.stdout.write(JSON.stringify(result))
-}
+await doTask<ClientTask, ClientResult>(self, (task) => TASKS[task.do](task))

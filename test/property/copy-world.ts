@@ -159,11 +159,11 @@ export async function everythingIn(broker: Broker, wanted: readonly Wanted[]): P
     })
   }
   const queues = []
-  for (const { name, depth, ready, delayed, deadLetters, parked, ...status } of await broker.queues()) {
+  for (const { name, depth, ready, deadLetters, parked, ...status } of await broker.queues()) {
     const letters = await broker.deadLetters(name, {}, 0, 1000)
     const { bindings, overflow, maxAttempts, onDeadLetter } = status
     const options = { bindings, overflow, maxAttempts, onDeadLetter }
-    queues.push({ name, ...options, depth, ready, delayed, deadLetters, parked: [...parked].sort(), letters })
+    queues.push({ name, ...options, depth, ready, deadLetters, parked: [...parked].sort(), letters })
   }
   const again: Kept[] = []
   for (const each of wanted) {

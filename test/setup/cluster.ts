@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { expect, onTestFinished } from 'vitest'
 import { type Client, connect } from '../../client/node.ts'
@@ -17,6 +20,14 @@ export const SLOW = process.env['CLUSTER_SLOW'] !== undefined
 export async function redisOf(...options: string[]): Promise<RedisServer> {
   const redis = await RedisServer.start(...options)
   onTestFinished(() => redis.stop())
+  return redis
+}
+
+/** A Redis that keeps what it acknowledges. */
+export async function durableRedis(...options: string[]): Promise<RedisServer> {
+  const directory = await mkdtemp(join(tmpdir(), 'fanfare-redis-'))
+  const redis = await redisOf('--dir', directory, '--appendonly', 'yes', '--appendfsync', 'always', ...options)
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
   return redis
 }
 

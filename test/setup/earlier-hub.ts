@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest'
 import type { Delivery } from '../../server/broker/broker.ts'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { LmdbStore } from '../../server/broker/embedded/store/lmdb-store.ts'
+import { DEFAULT_MAX_BYTES } from '../../server/broker/rules/declarations.ts'
 import { QueueConfig } from '../../server/queue/queue-config.ts'
 import { StreamConfig } from '../../server/stream/stream-config.ts'
 import { bareDraft } from './drafts.ts'
@@ -22,6 +23,8 @@ export async function dataOfEarlierHub(fill: (hub: EarlierHub) => Promise<void>)
 }
 
 /** Declares and stores what a hub would refuse today. */
+const maxBytes = DEFAULT_MAX_BYTES.disk
+
 class EarlierHub {
   private readonly broker: EmbeddedBroker
 
@@ -30,12 +33,12 @@ class EarlierHub {
   }
 
   async declareStream(name: string, topics: string[]): Promise<void> {
-    await this.broker.declareStream({ ...StreamConfig.parse({ name: 'any', topics }), name }, true)
+    await this.broker.declareStream({ ...StreamConfig.parse({ name: 'any', topics }), maxBytes, name }, true)
   }
 
   async declareQueue(name: string, topics: string[]): Promise<void> {
     const bindings = topics.map((topic) => ({ topic }))
-    await this.broker.declareQueue({ ...QueueConfig.parse({ name: 'any', bindings }), name }, true)
+    await this.broker.declareQueue({ ...QueueConfig.parse({ name: 'any', bindings }), maxBytes, name }, true)
   }
 
   /** Stores a message whose data is this text of JSON. */

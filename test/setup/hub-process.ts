@@ -60,6 +60,11 @@ export class HubProcess {
     return `ws://127.0.0.1:${this.port}/`
   }
 
+  /** What it has logged so far, a line each. */
+  get log(): readonly string[] {
+    return this.lines
+  }
+
   signal(name: NodeJS.Signals): void {
     this.child.kill(name)
   }

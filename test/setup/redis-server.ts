@@ -40,11 +40,12 @@ export class RedisServer {
     return this.process?.pid as number
   }
 
-  async start(): Promise<void> {
+  /** `more`: options that take precedence over those that it was made with. */
+  async start(...more: string[]): Promise<void> {
     const standing = ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--daemonize', 'no']
     // A replica has no file of what it gets either.
     standing.push('--repl-diskless-load', 'swapdb', '--repl-diskless-sync-delay', '0')
-    this.process = spawn(REDIS, [...standing, ...this.options], {
+    this.process = spawn(REDIS, [...standing, ...this.options, ...more], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const output = this.process.stdout as NonNullable<ChildProcess['stdout']>

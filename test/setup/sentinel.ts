@@ -21,10 +21,10 @@ export interface Sentinel extends RedisPlace {
 }
 
 /**
- * A Redis Sentinel that ends with the test. It makes a replica the primary about two seconds after the primary has died. `secure`: it speaks TLS, and
- * the password of Redis is `secret`.
+ * A Redis Sentinel that ends with the test. It makes a replica the primary about two seconds after the primary has died, once `quorum` sentinels say that it
+ * has. `secure`: it speaks TLS, and the password of Redis is `secret`.
  */
-export async function sentinelOf(primary: RedisServer, secure?: Secure): Promise<Sentinel> {
+export async function sentinelOf(primary: RedisServer, secure?: Secure, quorum = 1): Promise<Sentinel> {
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-sentinel-'))
   const file = join(folder, 'sentinel.conf')
@@ -32,7 +32,7 @@ export async function sentinelOf(primary: RedisServer, secure?: Secure): Promise
   const lines = [
     'bind 127.0.0.1',
     `dir ${folder}`,
-    `sentinel monitor ${PRIMARY} 127.0.0.1 ${primary.port} 1`,
+    `sentinel monitor ${PRIMARY} 127.0.0.1 ${primary.port} ${quorum}`,
     `sentinel auth-pass ${PRIMARY} secret`,
     `sentinel down-after-milliseconds ${PRIMARY} 1000`,
     `sentinel failover-timeout ${PRIMARY} 3000`,

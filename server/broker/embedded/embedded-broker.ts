@@ -18,7 +18,7 @@ import type {
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
-import { alreadyExists, sameOptions } from '../rules/declarations.ts'
+import { alreadyExists, DEFAULT_MAX_BYTES, sameOptions } from '../rules/declarations.ts'
 import { nothingToUndo } from './commit/commit.ts'
 import { DeadLetterOperations } from './commit/dead-letter-operations.ts'
 import { DedupWindow } from './commit/dedup-window.ts'
@@ -54,6 +54,8 @@ const TICK_MS = 100
 
 /** The broker in the hub's own process, on top of a store. */
 export class EmbeddedBroker implements Broker {
+  readonly remote = undefined
+  readonly defaultMaxBytes = DEFAULT_MAX_BYTES.disk
   private readonly store: Store
   /** The reader of the logs. */
   private readonly reads: AppliedReads
@@ -108,6 +110,9 @@ export class EmbeddedBroker implements Broker {
     for (const log of this.logs.streams.values()) events.streamDeclared(log)
     for (const { options } of this.logs.queues.values()) events.queueDeclared(options)
   }
+
+  /** There is no other hub. */
+  async catchUp(): Promise<void> {}
 
   get failure(): string | undefined {
     return this.store.failure

@@ -1,4 +1,3 @@
-import type { Buffer } from 'node:buffer'
 import type { Figures } from './queue-mirror.ts'
 
 // What the scripts answer, and what they tell other nodes. A list that is empty may come as an object.
@@ -27,6 +26,8 @@ export interface CommitEvent {
   readonly s: readonly StreamNumbers[]
   readonly d: readonly Declared[]
   readonly m: readonly Stretch[]
+  /** How many parts follow it, which are the records of its messages. */
+  readonly b: number
 }
 
 /** What an op has come to; `x` is the code of a refusal. */
@@ -76,10 +77,4 @@ export interface SpaceState {
 /** A list that Lua may have taken for an object. */
 export function listOf<Value>(list: readonly Value[] | object | undefined): readonly Value[] {
   return Array.isArray(list) ? list : []
-}
-
-/** An event with the records of its messages, or a call. */
-export function splitEvent(bytes: Buffer): { readonly event: CommitEvent | Call; readonly records: Buffer } {
-  const end = 4 + bytes.readUInt32BE(0)
-  return { event: JSON.parse(bytes.toString('utf8', 4, end)) as CommitEvent | Call, records: bytes.subarray(end) }
 }

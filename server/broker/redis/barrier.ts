@@ -1,27 +1,45 @@
 import { setTimeout } from 'node:timers/promises'
+import type { BarrierFigures } from '../remote-status.ts'
 import type { BrokerLink } from './link.ts'
 
-/** How long one wait for replicas may take, in milliseconds. */
-const WAIT_MS = 1_000
+/** How long one wait for replicas may take, in milliseconds. Each asks them what they have; one that has just come is not asked by an earlier wait. */
+const WAIT_MS = 250
+/** Replicas that need more than this are too few, or too slow. */
+const SHORT_MS = 1_000
 const RETRY_MS = 50
 /** How long a publisher waits for replicas before its outcome is unknown. */
 const PATIENCE_MS = 10_000
+
+interface Passing {
+  then(): void
+  /** It is unknown whether it is safe, or it was lost. */
+  lost(): void
+}
 
 /**
  * Says up to which commit everything is safe: all configured replicas have it, so that no failover takes it back. Nothing of a commit leaves this node
  * before. Without replicas there is nothing to wait for.
  */
 export class Barrier {
-  /** How often replicas were too few, or too slow. */
-  shortfalls = 0
   private readonly link: BrokerLink
   private readonly replicas: number
   private readonly isSafe: (commit: number) => void
   private readonly isOverdue: () => void
+  /** The newest commit of this link, and up to which one its commits are safe. */
   private wanted = 0
-  private passing: (() => void)[] = []
+  private safe = 0
+  private passing: Passing[] = []
+  /** Counts the links: what one Redis has heard of says nothing of the commits of another, which may have the same numbers. */
+  links = 0
   private isWaiting = false
   private isClosed = false
+  private shortfalls = 0
+  private waits = 0
+  private waitedMs = 0
+  /** Since when nothing has become safe. */
+  private since = 0
+  /** When a shortfall was counted last. */
+  private shortAt = 0
 
   /** `isOverdue`: nothing has become safe for too long to let anyone wait for it. */
   constructor(link: BrokerLink, replicas: number, isSafe: (commit: number) => void, isOverdue: () => void) {
@@ -31,6 +49,13 @@ export class Barrier {
     this.isSafe = isSafe
   }
 
+  /** A new link: perhaps to another Redis. */
+  linked(): void {
+    this.links++
+    this.wanted = 0
+    this.safe = 0
+  }
+
   /** A commit is in Redis. */
   reached(commit: number, node: string): void {
     if (this.replicas === 0) return this.isSafe(commit)
@@ -38,45 +63,91 @@ export class Barrier {
     if (!this.isWaiting) void this.wait(node)
   }
 
-  /** What was answered before the call is safe: what changes no log, such as leases. */
-  passed(node: string, then: () => void): void {
+  /** Calls `then` once what was answered before the call is safe: what changes no log, such as leases. */
+  passed(node: string, then: () => void, lost: () => void): void {
     if (this.replicas === 0) return then()
-    this.passing.push(then)
+    if (this.isClosed) return lost()
+    this.passing.push({ then, lost })
     if (!this.isWaiting) void this.wait(node)
+  }
+
+  /** Resolves to whether what was answered before the call is safe; false if that takes too long, or Redis has lost it. */
+  covers(node: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.passed(
+        node,
+        () => resolve(true),
+        () => resolve(false),
+      )
+    })
+  }
+
+  /** Redis has lost what it had answered and was not safe. */
+  drop(): void {
+    const { passing } = this
+    this.passing = []
+    for (const { lost } of passing) lost()
+  }
+
+  get figures(): BarrierFigures {
+    const { waits, waitedMs, shortfalls } = this
+    const waitingMs = this.isWaiting ? performance.now() - this.since : 0
+    return { waits, seconds: waitedMs / 1000, shortfalls, waitingSeconds: waitingMs / 1000 }
   }
 
   close(): void {
     this.isClosed = true
+    this.drop()
   }
 
   private async wait(node: string): Promise<void> {
     this.isWaiting = true
-    let safe = 0
-    let since = performance.now()
-    while ((safe < this.wanted || this.passing.length > 0) && !this.isClosed) {
-      // What was heard before it is sent is covered by it.
-      const covered = this.wanted
-      const passing = this.passing
-      this.passing = []
-      try {
-        await this.link.standsWithin(WAIT_MS)
-        const count = await this.link.waitForReplicas(this.link.keys.waited(node), this.replicas, WAIT_MS)
-        if (count < this.replicas) {
-          this.shortfalls++
-          this.passing.unshift(...passing)
-        } else {
-          safe = covered
-          since = performance.now()
-          this.isSafe(covered)
-          for (const then of passing) then()
-        }
-      } catch {
-        // The link is gone: again on the next one.
-        this.passing.unshift(...passing)
-        await setTimeout(RETRY_MS)
+    this.since = performance.now()
+    while ((this.safe < this.wanted || this.passing.length > 0) && !this.isClosed) {
+      if (await this.link.standsWithin(WAIT_MS)) {
+        await this.ask(node)
       }
-      if (performance.now() - since > PATIENCE_MS) this.isOverdue()
+      if (performance.now() - this.since > PATIENCE_MS) {
+        this.isOverdue()
+        this.drop()
+      }
     }
     this.isWaiting = false
+  }
+
+  private async ask(node: string): Promise<void> {
+    // What was heard before it is sent is covered by it.
+    const { links, wanted, passing } = this
+    const count = passing.length
+    try {
+      const there = await this.link.waitForReplicas(this.link.keys.waited(node), this.replicas, WAIT_MS)
+      if (links !== this.links) return
+      if (there < this.replicas) {
+        this.fallsShort()
+        return
+      }
+    } catch {
+      // The link is gone: again on the next one.
+      await setTimeout(RETRY_MS)
+      return
+    }
+    this.safe = wanted
+    this.passedAll()
+    this.isSafe(wanted)
+    for (const { then } of passing.splice(0, count)) then()
+  }
+
+  private fallsShort(): void {
+    const now = performance.now()
+    if (now - Math.max(this.since, this.shortAt) < SHORT_MS) return
+    this.shortAt = now
+    this.shortfalls++
+  }
+
+  private passedAll(): void {
+    const now = performance.now()
+    this.waits++
+    this.waitedMs += now - this.since
+    this.since = now
   }
 }

@@ -2,11 +2,10 @@ import type { Buffer } from 'node:buffer'
 import type { QueueOptions } from '../../../shared/queues.ts'
 import type { StreamOptions } from '../../../shared/streams.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
-import type { BrokerEvents, CommittedMessage, MessageParts } from '../broker.ts'
-import { compose } from '../compose.ts'
+import type { BrokerEvents, CommittedMessage } from '../broker.ts'
 import { type CommitEvent, type Declared, listOf, type SpaceState } from './answers.ts'
+import { messagesIn } from './placed-message.ts'
 import { QueueMirror } from './queue-mirror.ts'
-import { decodeRecord } from './record.ts'
 import { StreamMirror } from './stream-mirror.ts'
 
 /** How long a commit of another node may be missing before the whole state is read instead, in milliseconds. */
@@ -49,6 +48,8 @@ export class CommitLog {
   /** The last commit that is applied. */
   applied = 0
   generation = 0
+  /** How often all streams got new epochs. */
+  newEpochs = 0
   private readonly byNumber = new Map<number, StreamMirror>()
   private readonly queuesByNumber = new Map<number, QueueMirror>()
   private readonly unexpected: UnexpectedErrors
@@ -58,7 +59,8 @@ export class CommitLog {
   private hole: NodeJS.Timeout | undefined = undefined
   /** Up to which commit all is safe: no failover takes it back. */
   private safe = 0
-  private isOpen = false
+  /** A state is known. */
+  isOpen = false
   /** Until the state is read again: what is heard meanwhile may follow on what Redis has lost. */
   private isPaused = true
   /** Of the space, as of the last state. */
@@ -81,7 +83,7 @@ export class CommitLog {
   }
 
   /** A commit of another one. */
-  heard(event: CommitEvent, records: Buffer): void {
+  heard(event: CommitEvent, records: readonly Buffer[]): void {
     this.take({ event, messages: () => messagesIn(event, records) })
   }
 
@@ -117,7 +119,10 @@ export class CommitLog {
   jump(state: SpaceState, isRenewed = false): void {
     const hasGoneBack = isRenewed || (this.isOpen && state.n !== this.incarnation)
     const hasMissed = this.isOpen && (hasGoneBack || state.c > this.applied)
-    if (hasGoneBack) this.goBack(state.c)
+    if (hasGoneBack) {
+      this.newEpochs++
+      this.goBack(state.c)
+    }
     const missed = this.takeState(state, isRenewed)
     this.isOpen = true
     this.isPaused = false
@@ -335,43 +340,4 @@ export class CommitLog {
   private report(say: (events: BrokerEvents) => void): void {
     this.unexpected.run('broker', () => say(this.events))
   }
-}
-
-/** The messages of a commit, from the records that came with it. */
-function messagesIn(event: CommitEvent, records: Buffer): CommittedMessage[] {
-  const parts: MessageParts[] = []
-  for (let at = 0; at < records.length; ) {
-    const [record, end] = decodeRecord(records, at)
-    parts.push(record)
-    at = end
-  }
-  return placed(event, parts)
-}
-
-/** Messages with the places that a commit gave them. */
-export function placed(event: CommitEvent, parts: readonly MessageParts[]): CommittedMessage[] {
-  const messages: CommittedMessage[] = []
-  for (const [count, bases, isQueued] of listOf(event.m)) {
-    const names = Object.keys(bases)
-    for (let n = 0; n < count; n++) {
-      const each = parts[messages.length] as MessageParts
-      messages.push(place(each, names, bases, n, isQueued === 1, event.t))
-    }
-  }
-  return messages
-}
-
-function place(
-  parts: MessageParts,
-  names: readonly string[],
-  bases: Readonly<Record<string, number>>,
-  n: number,
-  isQueued: boolean,
-  publishedAt: number,
-): CommittedMessage {
-  if (names.length === 0 && !isQueued) return { parts, placement: undefined, wire: compose(parts, undefined) }
-  const offsets: Record<string, number> = Object.create(null)
-  for (const name of names) offsets[name] = (bases[name] as number) + n
-  const placement = { publishedAt, offsets, scope: undefined }
-  return { parts, placement, wire: compose(parts, placement) }
 }

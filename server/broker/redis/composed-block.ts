@@ -1,89 +1,72 @@
 import { Buffer } from 'node:buffer'
 import type { Block } from '../broker.ts'
-import { compose } from '../compose.ts'
-import { decodeRecord } from './record.ts'
-
-/** How many messages, when they were published, and the offset of the first of them in each stream that captured them. */
-export type Segment = readonly [count: number, time: number, offsets: Readonly<Record<string, number>>]
-
-/** What a block says of its records. */
-export interface BlockHead {
-  readonly s: readonly Segment[]
-  /** Of each topic in it, the newest offset before it; -1 if there was none. */
-  readonly p: Readonly<Record<string, number>>
-}
-
-/** A block as it is stored: its place in the index, and its bytes. */
-export interface RawBlock {
-  readonly member: string
-  readonly bytes: Buffer
-}
-
-export interface BlockEntry {
-  readonly offset: number
-  readonly time: number
-  readonly topic: string
-  readonly key: string | undefined
-  readonly expiresAt: number | undefined
-  /** How far back the previous message of the same topic lies; 0: there is none. */
-  readonly back: number
-  readonly binary: boolean
-  /** Of the record in the block. */
-  readonly record: Buffer
-  /** In each stream that captured it. */
-  readonly offsets: Readonly<Record<string, number>>
-}
+import { compose, composeHead } from '../compose.ts'
+import { valueName } from '../rules/last-value.ts'
+import type { RawBlock } from './raw-block.ts'
+import { messagesOf } from './raw-block.ts'
 
 const COMMA = ','
-
-export function headOf(bytes: Buffer): { readonly head: BlockHead; readonly at: number } {
-  const at = 4 + bytes.readUInt32BE(0)
-  return { head: JSON.parse(bytes.toString('utf8', 4, at)) as BlockHead, at }
-}
+const END = '},'
+/** What composing adds to a record of usual length; if it is more, the buffer grows. */
+const ADDED_BYTES = 128
+/** Memory of a message besides its wire form, and of a block. */
+const MESSAGE_BYTES = 32
+const KEY_BYTES = 64
+const BLOCK_BYTES = 1024
 
 /**
  * Some consecutive stored blocks of a stream, put together: what a message is stored as does not say its offsets, so the wire forms are composed here, once
  * for all who read them.
  */
 export class ComposedBlock implements Block {
+  readonly count: number
   readonly bytes: number
   readonly topics: readonly string[]
-  readonly entries: readonly BlockEntry[]
-  private readonly topicsAt: readonly number[]
-  private readonly starts: readonly number[]
+  /** About what it takes in memory. */
+  readonly size: number
+  private readonly offsets: Float64Array
+  private readonly times: Float64Array
+  private readonly topicsAt: Uint32Array
+  /** How far back the previous message of the same topic lies; 0: there is none. */
+  private readonly backs: Float64Array
+  /** Where each wire form begins in `body`, and the last one ends. */
+  private readonly starts: Uint32Array
+  private readonly expiries = new Map<number, number>()
+  private readonly keys = new Map<number, string>()
+  private readonly binary = new Set<number>()
   private readonly body: Buffer
   private hidden: Set<number> | undefined = undefined
 
   constructor(stream: string, blocks: readonly RawBlock[]) {
-    this.bytes = blocks.reduce((sum, { bytes }) => sum + bytes.length, 0)
-    const entries: BlockEntry[] = []
+    this.bytes = blocks.reduce((sum, { bytes }) => sum + bytes, 0)
+    this.count = blocks.reduce((sum, { count }) => sum + count, 0)
+    this.offsets = new Float64Array(this.count)
+    this.times = new Float64Array(this.count)
+    this.topicsAt = new Uint32Array(this.count)
+    this.backs = new Float64Array(this.count)
+    this.starts = new Uint32Array(this.count + 1)
     const topics = new Map<string, number>()
-    const wires: (Uint8Array | Buffer)[] = []
-    const topicsAt: number[] = []
-    const starts = [0]
-    for (const block of blocks) {
-      for (const { entry, wire } of entriesOf(stream, block.bytes)) {
-        let topic = topics.get(entry.topic)
-        if (topic === undefined) {
-          topic = topics.size
-          topics.set(entry.topic, topic)
-        }
-        topicsAt.push(topic)
-        entries.push(entry)
-        const bytes = typeof wire === 'string' ? Buffer.from(wire + COMMA) : wire
-        wires.push(bytes)
-        starts.push((starts.at(-1) as number) + bytes.length)
+    const wires = new Wires(this.bytes + ADDED_BYTES * this.count)
+    let at = 0
+    for (const { parts, offset, time, back, offsets } of messagesOf(stream, blocks)) {
+      const { id, topic, key, expiresAt, payload } = parts
+      this.offsets[at] = offset
+      this.times[at] = time
+      this.backs[at] = back
+      this.topicsAt[at] = numberOf(topics, topic)
+      if (expiresAt !== undefined) this.expiries.set(at, expiresAt)
+      if (key !== undefined) this.keys.set(at, key)
+      const placement = { publishedAt: time, offsets, scope: undefined }
+      if (payload === undefined) wires.addText(composeHead(id, topic, placement), parts.restBytes)
+      else {
+        this.binary.add(at)
+        wires.add(compose(parts, placement) as Uint8Array)
       }
+      this.starts[++at] = wires.length
     }
-    this.entries = entries
     this.topics = [...topics.keys()]
-    this.topicsAt = topicsAt
-    this.starts = starts
-    this.body = Buffer.concat(wires)
-  }
-
-  get count(): number {
-    return this.entries.length
+    this.body = wires.bytes
+    this.size = BLOCK_BYTES + this.body.length + MESSAGE_BYTES * this.count + KEY_BYTES * this.keys.size
   }
 
   get firstOffset(): number {
@@ -94,33 +77,33 @@ export class ComposedBlock implements Block {
     return this.offset(this.count - 1)
   }
 
-  /** What it takes in memory, about. */
-  get size(): number {
-    return this.body.length + this.bytes + 200 * this.count
-  }
-
-  private entry(at: number): BlockEntry {
-    return this.entries[at] as BlockEntry
-  }
-
   offset(at: number): number {
-    return this.entry(at).offset
+    return this.offsets[at] as number
   }
 
   time(at: number): number {
-    return this.entry(at).time
+    return this.times[at] as number
   }
 
   topicAt(at: number): number {
     return this.topicsAt[at] as number
   }
 
+  back(at: number): number {
+    return this.backs[at] as number
+  }
+
+  /** What its messages are values of, in a stream that keeps the last ones. */
+  get valueNames(): string[] {
+    return Array.from(this.topicsAt, (topic, at) => valueName(this.topics[topic] as string, this.keys.get(at)))
+  }
+
   expiresAt(at: number): number | undefined {
-    return this.entry(at).expiresAt
+    return this.expiries.get(at)
   }
 
   isBinary(at: number): boolean {
-    return this.entry(at).binary
+    return this.binary.has(at)
   }
 
   hide(at: number): void {
@@ -158,63 +141,45 @@ export class ComposedBlock implements Block {
   }
 }
 
-function* entriesOf(stream: string, bytes: Buffer): Iterable<{ entry: BlockEntry; wire: string | Uint8Array }> {
-  const { head, at: recordsAt } = headOf(bytes)
-  const newest = new Map<string, number>()
-  let at = recordsAt
-  for (const [count, time, bases] of head.s) {
-    for (let n = 0; n < count; n++) {
-      const [parts, end] = decodeRecord(bytes, at)
-      const { topic, key, expiresAt, payload } = parts
-      const offsets: Record<string, number> = Object.create(null)
-      for (const name of Object.keys(bases)) offsets[name] = (bases[name] as number) + n
-      const offset = offsets[stream] as number
-      const before = newest.get(topic) ?? head.p[topic] ?? -1
-      newest.set(topic, offset)
-      const entry: BlockEntry = {
-        offset,
-        time,
-        topic,
-        key,
-        expiresAt,
-        back: before < 0 ? 0 : offset - before,
-        binary: payload !== undefined,
-        record: bytes.subarray(at, end),
-        offsets,
-      }
-      yield { entry, wire: compose(parts, { publishedAt: time, offsets, scope: undefined }) }
-      at = end
-    }
+/** Wire forms, back to back; a comma follows each text. */
+class Wires {
+  length = 0
+  private buffer: Buffer
+
+  constructor(size: number) {
+    this.buffer = Buffer.allocUnsafe(size)
+  }
+
+  get bytes(): Buffer {
+    return this.buffer.subarray(0, this.length)
+  }
+
+  /** `head` is ASCII; the rest is as it is stored. */
+  addText(head: string, rest: Uint8Array): void {
+    this.reserve(head.length + rest.length + END.length)
+    this.length += this.buffer.write(head, this.length, 'latin1')
+    this.buffer.set(rest, this.length)
+    this.length += rest.length
+    this.length += this.buffer.write(END, this.length, 'latin1')
+  }
+
+  add(wire: Uint8Array): void {
+    this.reserve(wire.length)
+    this.buffer.set(wire, this.length)
+    this.length += wire.length
+  }
+
+  private reserve(bytes: number): void {
+    if (this.length + bytes <= this.buffer.length) return
+    const larger = Buffer.allocUnsafe(2 * (this.length + bytes))
+    larger.set(this.bytes)
+    this.buffer = larger
   }
 }
 
-/** Puts entries that are kept into a block again. There is at least one. Topics keep no chain. */
-export function encodeBlock(stream: string, entries: readonly BlockEntry[]): StoredBlock {
-  const segments = entries.map(({ time, offsets }): Segment => [1, time, offsets])
-  const topics = Object.fromEntries(entries.map(({ topic }) => [topic, -1]))
-  return storedBlock(
-    stream,
-    { s: segments, p: topics },
-    entries.map(({ record }) => record),
-  )
-}
-
-/** A block as it is stored; its first and last message are those of its first and last segment. */
-export function storedBlock(stream: string, blockHead: BlockHead, records: readonly Buffer[]): StoredBlock {
-  const head = Buffer.from(JSON.stringify(blockHead))
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(head.length)
-  const bytes = Buffer.concat([length, head, ...records])
-  const [[, firstTime, bases], [count, lastTime, lastBases]] = [blockHead.s[0], blockHead.s.at(-1)] as [
-    Segment,
-    Segment,
-  ]
-  const last = (lastBases[stream] as number) + count - 1
-  return { member: [bases[stream], bytes.length, firstTime, lastTime, records.length].join(':'), bytes, last }
-}
-
-interface StoredBlock {
-  readonly member: string
-  readonly bytes: Buffer
-  readonly last: number
+function numberOf(topics: Map<string, number>, topic: string): number {
+  const known = topics.get(topic)
+  if (known !== undefined) return known
+  topics.set(topic, topics.size)
+  return topics.size - 1
 }

@@ -12,6 +12,11 @@ export class Keys {
     this.meta = `${this.prefix}meta`
   }
 
+  /** A key that never exists. */
+  get none(): string {
+    return `${this.prefix}none`
+  }
+
   inboxOf(node: string): string {
     return `${this.prefix}in:${node}`
   }
@@ -22,6 +27,16 @@ export class Keys {
 
   values(stream: number): string {
     return `${this.prefix}s:${stream}:v`
+  }
+
+  /** The members of its blocks, by their last offsets. */
+  index(stream: number): string {
+    return `${this.prefix}s:${stream}:i`
+  }
+
+  /** Of each block its records and what it says of them, by its first offset. */
+  blocks(stream: number): string {
+    return `${this.prefix}s:${stream}:b`
   }
 
   topics(stream: number): string {
@@ -35,11 +50,6 @@ export class Keys {
   /** All streams, or queues, by name. */
   declared(kind: 'streams' | 'queues'): string {
     return `${this.prefix}${kind}`
-  }
-
-  /** When the place of each node lapses. */
-  get nodes(): string {
-    return `${this.prefix}nodes`
   }
 
   get ids(): string {

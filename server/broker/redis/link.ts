@@ -2,8 +2,9 @@ import type { Buffer } from 'node:buffer'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import { checkServer, inTime, known } from '../../bus/redis/connecting.ts'
+import { checkServers, inTime, known } from '../../bus/redis/connecting.ts'
 import type { RedisAddress } from '../../bus/redis/redis-address.ts'
+import { SlotOwner } from '../../bus/redis/slot-owner.ts'
 import type { Keys } from './keys.ts'
 
 /** How long one connection may take, in milliseconds. */
@@ -12,9 +13,10 @@ const CONNECT_MS = 3_000
 const ANSWER_MS = 5_000
 /** Waits between attempts to connect: each twice the last, and a random part of it. */
 const FIRST_WAIT_MS = 50
-const LONGEST_WAIT_MS = 1_000
-/** Answers of a Redis that cannot be used now, and may be later, or another one in its place. */
-const NOT_NOW = /^(ReplyError: )?-?(READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS)\b/
+const LONGEST_WAIT_MS = 400
+/** Answers of a Redis that cannot be used now, and may be later, or another one in its place. It has done nothing. */
+const NOT_NOW =
+  /^(ReplyError: )?-?(READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS|MISCONF|MOVED|ASK)\b/
 
 export type Argument = string | number | Buffer
 
@@ -25,8 +27,8 @@ export interface LinkEvents {
   /** It stands, and hears its inbox. What rejects here ends it again. */
   up(): Promise<void>
   down(): void
-  /** Another node has committed something. */
-  received(bytes: Buffer): void
+  /** A connection begins to hear its inbox. Gives what takes that, in order: it does not continue what another connection has heard. */
+  hear(): (bytes: Buffer) => void
 }
 
 /** What a script is known by once it is loaded. */
@@ -38,17 +40,21 @@ type Loaded = Map<string, string>
  */
 export class BrokerLink {
   readonly keys: Keys
-  events: LinkEvents = { up: async () => {}, down() {}, received() {} }
+  events: LinkEvents = { up: async () => {}, down() {}, hear: () => () => {} }
   isUp = false
   /** Whose inbox is heard. */
   inbox = ''
-  private readonly address: RedisAddress
+  private readonly places: SlotOwner
   private readonly log: Logger
   private readonly waits: boolean
   private all: readonly Redis[] = []
   private readonly loaded = new WeakMap<Redis, Loaded>()
   private retry: NodeJS.Timeout | undefined = undefined
   private failures = 0
+  /** How often it has stood again after it was lost. */
+  reconnections = 0
+  /** Why there is none, or could not be one. */
+  cause = 'not connected yet'
   isClosed = false
   private isConnecting = false
   private readonly waiting = new Set<() => void>()
@@ -56,7 +62,7 @@ export class BrokerLink {
   /** `waits`: for replicas. */
   constructor(address: RedisAddress, keys: Keys, waits: boolean, log: Logger) {
     this.waits = waits
-    this.address = address
+    this.places = new SlotOwner(address)
     this.keys = keys
     this.log = log
   }
@@ -97,6 +103,11 @@ export class BrokerLink {
     return this.guarded(1, (redis) => redis.call(...command))
   }
 
+  /** The same with an answer as it comes: of text or of bytes. */
+  async askBytes(...command: [string, ...Argument[]]): Promise<unknown> {
+    return this.guarded(1, (redis) => redis.callBuffer(...command))
+  }
+
   /** Resolves to the number of replicas that have what was answered before the call. */
   waitForReplicas(key: string, replicas: number, ms: number): Promise<number> {
     return this.guarded(3, async (redis) => {
@@ -115,6 +126,7 @@ export class BrokerLink {
     const wasUp = this.isUp
     this.drop()
     if (wasUp) {
+      this.cause = cause
       this.log.warn({ cause }, 'lost Redis, which keeps streams')
       this.events.down()
     }
@@ -128,16 +140,23 @@ export class BrokerLink {
     this.drop()
   }
 
+  /** Connections that are open. */
+  get connections(): number {
+    return this.all.filter(({ status }) => status === 'ready').length
+  }
+
   private async run(which: number, script: string, args: readonly Argument[]): Promise<unknown> {
+    // A Redis Cluster that is moving the keys to another node refuses a script if one of its keys is not there, before the script has done anything.
+    const keys = [this.keys.meta, this.keys.none]
     return this.guarded(which, async (redis) => {
       const sha = await this.shaOf(redis, script)
       try {
-        return await redis.callBuffer('EVALSHA', sha, 1, this.keys.meta, ...args)
+        return await redis.callBuffer('EVALSHA', sha, 2, ...keys, ...args)
       } catch (error) {
         if (!String(error).includes('NOSCRIPT')) throw error
         // The scripts were flushed, so this call did nothing.
         this.loaded.get(redis)?.clear()
-        return redis.callBuffer('EVALSHA', await this.shaOf(redis, script), 1, this.keys.meta, ...args)
+        return redis.callBuffer('EVALSHA', await this.shaOf(redis, script), 2, ...keys, ...args)
       }
     })
   }
@@ -162,7 +181,10 @@ export class BrokerLink {
       const text = String(error)
       if (/\bOOM\b/.test(text)) throw new FanfareError('storage_full', MEMORY_FULL)
       if (text.startsWith('ReplyError') && !NOT_NOW.test(text)) throw error
-      if (this.all[which] === redis) this.lost(text)
+      if (this.all[which] === redis) {
+        this.places.follows(text)
+        this.lost(text)
+      }
       throw new LinkLost(text)
     }
   }
@@ -170,7 +192,7 @@ export class BrokerLink {
   private async connect(): Promise<void> {
     this.isConnecting = true
     try {
-      await this.tryToConnect()
+      await this.places.reach(() => this.tryToConnect())
     } finally {
       this.isConnecting = false
     }
@@ -178,7 +200,7 @@ export class BrokerLink {
 
   private async tryToConnect(): Promise<void> {
     const { connection } = await import('../../bus/redis/connection.ts')
-    const all = Array.from({ length: this.waits ? 4 : 3 }, () => connection(this.address, CONNECT_MS))
+    const all = Array.from({ length: this.waits ? 4 : 3 }, () => connection(this.places.address, CONNECT_MS))
     const hearing = all[2] as Redis
     let cause: unknown
     for (const redis of all) {
@@ -186,10 +208,11 @@ export class BrokerLink {
         cause ??= error
       })
     }
-    hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => this.events.received(bytes))
+    const hear = this.events.hear()
+    hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => hear(bytes))
     try {
       await inTime(Promise.all(all.map((redis) => redis.connect())))
-      await inTime(checkServer(hearing))
+      await inTime(checkServers(all, this.keys.meta))
       await inTime(hearing.subscribe(this.keys.inboxOf(this.inbox)))
       if (this.isClosed) throw new FanfareError('shutting_down')
       this.all = all
@@ -199,7 +222,7 @@ export class BrokerLink {
     } catch (error) {
       this.all = []
       for (const redis of all) redis.disconnect()
-      throw known(cause ?? error, this.address)
+      throw known(cause ?? error, this.places.shown)
     }
     for (const redis of all) {
       redis.on('close', () => {
@@ -219,15 +242,27 @@ export class BrokerLink {
     this.retry = setTimeout(
       () => {
         this.connect().then(
-          () => this.log.info('found Redis again, which keeps streams'),
-          (error) => {
-            this.log.debug({ err: error }, 'Redis cannot be reached')
+          () => {
+            this.reconnections++
+            this.log.info('found Redis again, which keeps streams')
+          },
+          (error: Error) => {
+            this.refused(error)
             this.connectLater()
           },
         )
       },
       wait * (0.5 + Math.random() / 2),
     )
+  }
+
+  /** A Redis that is there and cannot be used needs an operator, so it is reported, once. */
+  private refused(error: Error): void {
+    const isNews = error.message !== this.cause
+    this.cause = error.message
+    if (isNews && (error as Partial<FanfareError>).code === 'bad_config') {
+      this.log.error({ err: error }, 'this Redis cannot be used')
+    } else this.log.debug({ err: error }, 'Redis cannot be reached')
   }
 
   private drop(): void {

@@ -1,11 +1,20 @@
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import type { BrokerLink } from './link.ts'
+import type { LossCause } from '../remote-status.ts'
+import { type BrokerLink, LinkLost } from './link.ts'
 
-/** What a Redis keeps of what it has answered. */
+/** What a Redis keeps of what it has answered, and how much memory it has for that. */
 export interface RedisPromise {
   /** Why it may lose some of it when it ends unexpectedly; undefined if it does not. */
-  readonly fault: string | undefined
+  readonly fault: Fault | undefined
+  /** Replicas that are connected. */
+  readonly replicas: number
+  readonly memory: { readonly bytes: number; readonly limitBytes: number }
+}
+
+interface Fault {
+  readonly cause: LossCause
+  readonly text: string
 }
 
 /**
@@ -21,25 +30,49 @@ export async function promiseOf(link: BrokerLink): Promise<RedisPromise> {
       `Redis deletes any key when its memory is full (maxmemory-policy ${policy}), also those of the cluster. Set maxmemory-policy to noeviction.`,
     )
   }
-  return { fault: await faultOf(link) }
+  return {
+    fault: await faultOf(link),
+    replicas: numberIn(await infoOf(link, 'replication'), 'connected_slaves'),
+    memory: { bytes: numberIn(memory, 'used_memory'), limitBytes: numberIn(memory, 'maxmemory') },
+  }
 }
 
-async function faultOf(link: BrokerLink): Promise<string | undefined> {
-  if (/aof_enabled:0/.test(await infoOf(link, 'persistence'))) return 'it writes nothing to its disk (appendonly no)'
-  const found = await link.ask('CONFIG', 'GET', '*append*').catch(() => undefined)
-  if (found === undefined) return 'it does not permit CONFIG GET, so that what it writes to its disk is unknown'
+async function faultOf(link: BrokerLink): Promise<Fault | undefined> {
+  if (/aof_enabled:0/.test(await infoOf(link, 'persistence'))) {
+    return { cause: 'no_disk', text: 'it writes nothing to its disk (appendonly no)' }
+  }
+  const found = await link.ask('CONFIG', 'GET', '*append*').catch(unlessLost(undefined))
+  if (found === undefined) {
+    const text = 'it does not permit CONFIG GET, so that what it writes to its disk is unknown'
+    return { cause: 'unknown', text }
+  }
   const config = configOf(found)
   const fsync = config.get('appendfsync')
-  if (fsync !== 'always') return `it acknowledges before it writes to its disk (appendfsync ${fsync})`
+  if (fsync !== 'always') {
+    return { cause: 'late_sync', text: `it acknowledges before it writes to its disk (appendfsync ${fsync})` }
+  }
   if (config.get('no-appendfsync-on-rewrite') === 'yes') {
-    return 'it does not wait for its disk while it rewrites its file (no-appendfsync-on-rewrite yes)'
+    const text = 'it does not wait for its disk while it rewrites its file (no-appendfsync-on-rewrite yes)'
+    return { cause: 'late_sync', text }
   }
   return undefined
 }
 
 async function infoOf(link: BrokerLink, section: string): Promise<string> {
-  // Where INFO is not permitted, nothing tells.
-  return String(await link.ask('INFO', section).catch(() => ''))
+  // If INFO is not permitted, nothing is known.
+  return String(await link.ask('INFO', section).catch(unlessLost('')))
+}
+
+/** A refusal says that something is not permitted; a lost link says nothing about Redis. */
+function unlessLost<Value>(value: Value): (error: unknown) => Value {
+  return (error) => {
+    if (error instanceof LinkLost) throw error
+    return value
+  }
+}
+
+function numberIn(info: string, name: string): number {
+  return Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
 }
 
 /** As a list of names and values, or as an object. */
@@ -53,41 +86,75 @@ function notKept(fault: string): string {
   return `This Redis can lose messages that were acknowledged: ${fault}. Set appendonly yes and appendfsync always, or accept the loss with clusterDurability: 'relaxed'.`
 }
 
-/** What this Redis promises, asked again on each link. */
+/** What this Redis promises. It is asked on each link, and from time to time: its settings can change while it runs. */
 export class PromiseCheck {
+  readonly durability: 'strict' | 'relaxed'
+  /** Whether what it has acknowledged so far is kept: when it was asked before, and now. */
+  isKept = true
+  /** As of the last answer. */
+  memory: RedisPromise['memory'] = { bytes: 0, limitBytes: 0 }
+  readonly mayLose = new Set<LossCause>()
   private readonly link: BrokerLink
-  private readonly durability: 'strict' | 'relaxed'
+  private readonly replicas: number
   private readonly log: Logger
-  /** Why Redis may lose what it has acknowledged. */
-  private fault: string | undefined = undefined
+  private fault: Fault | undefined = undefined
 
-  constructor(link: BrokerLink, durability: 'strict' | 'relaxed', log: Logger) {
+  /** `replicas`: those that are waited for. */
+  constructor(link: BrokerLink, durability: 'strict' | 'relaxed', replicas: number, log: Logger) {
     this.link = link
     this.durability = durability
+    this.replicas = replicas
     this.log = log
   }
 
-  get isKept(): boolean {
-    return this.fault === undefined
+  /** On a new link. Throws `bad_config` if this Redis holds data that it may lose, and the configuration does not accept that. */
+  async check(keeps: () => Promise<boolean>): Promise<void> {
+    const isNews = await this.ask()
+    if (!this.fault) return
+    const { cause, text: fault } = this.fault
+    if (this.durability === 'strict' && (await keeps())) throw new FanfareError('bad_config', notKept(fault))
+    if (!isNews) return
+    if (this.durability === 'relaxed') this.log.warn({ cause, fault }, CAN_LOSE)
+    else
+      this.log.info(
+        { cause, fault },
+        'this cluster has no streams and queues: its Redis can lose what it has acknowledged',
+      )
   }
 
-  /** Throws `bad_config` if this Redis holds data that it may lose, and the configuration does not accept that. */
-  async check(keeps: () => Promise<boolean>): Promise<void> {
-    const { fault } = await promiseOf(this.link)
-    const isNews = fault !== this.fault
-    this.fault = fault
-    if (fault === undefined || !isNews) return
-    if (this.durability === 'relaxed') {
-      this.log.warn({ fault }, 'this Redis can lose messages that were acknowledged')
-      return
-    }
-    if (await keeps()) throw new FanfareError('bad_config', notKept(fault))
-    this.log.info({ fault }, 'this cluster has no streams and queues: its Redis can lose what it has acknowledged')
+  /** On a link that has been checked: reports a Redis that has ceased to keep what it acknowledges. */
+  async look(): Promise<void> {
+    const isNews = await this.ask()
+    if (!this.fault || !isNews) return
+    const { cause, text: fault } = this.fault
+    if (this.durability === 'relaxed') this.log.warn({ cause, fault }, CAN_LOSE)
+    else this.log.error({ cause, fault }, CAN_LOSE)
   }
 
   /** Throws `cluster_live_only` if nothing may be kept in this Redis. */
   mayKeep(): void {
     if (this.fault === undefined || this.durability !== 'strict') return
-    throw new FanfareError('cluster_live_only', notKept(this.fault))
+    throw new FanfareError('cluster_live_only', notKept(this.fault.text))
+  }
+
+  /** Whether it has another fault than before, or none any more. */
+  private async ask(): Promise<boolean> {
+    const { fault, replicas, memory } = await promiseOf(this.link)
+    const known = this.fault
+    const knewFailover = this.mayLose.has('failover')
+    this.fault = fault
+    this.isKept = fault === undefined && known === undefined
+    this.memory = memory
+    this.mayLose.clear()
+    if (fault) this.mayLose.add(fault.cause)
+    if (replicas > this.replicas) {
+      this.mayLose.add('failover')
+      if (!knewFailover) this.log.warn({ replicas, clusterReplicas: this.replicas }, FAILOVER)
+    }
+    return fault?.text !== known?.text
   }
 }
+
+const CAN_LOSE = 'this Redis can lose messages that were acknowledged'
+const FAILOVER =
+  'a failover can lose messages that were acknowledged: Redis has more replicas than clusterReplicas names'

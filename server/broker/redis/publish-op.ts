@@ -73,18 +73,9 @@ export class PublishOps {
     generation: number,
     { streams, queues }: Pick<CommitLog, 'streams' | 'queues'>,
   ): Op {
-    const identities: string[] = []
-    const places: number[] = []
     const segments = inSegments(drafts, streams, queues)
-    for (const [index, { drafts: inIt }] of segments.entries()) {
-      for (const [at, { identity }] of inIt.entries()) {
-        if (identity === undefined) continue
-        identities.push(identity)
-        places.push(index + 1, at)
-      }
-    }
     const { windowMs, limit } = this.ids
-    const head = [generation, windowMs, limit, identities.length, ...identities, ...places, segments.length]
+    const head = [generation, windowMs, limit, segments.length]
     const ends = acks.flatMap(({ fields, first, count }) => [...fields, first, count])
     return { name: 'publish', args: [...head, ...segments.flatMap((each) => this.argsOf(each)), acks.length, ...ends] }
   }
@@ -97,7 +88,7 @@ export class PublishOps {
 
   /**
    * How many, their streams, the newest place of each topic, the names of their values if any stream wants them; their queues, and if there are any, the
-   * attributes of each; and their records.
+   * attributes of each; their ids; and their records.
    */
   private argsOf({ streams, queues, drafts }: Segment): Argument[] {
     const topics = new Map<string, number>()
@@ -115,7 +106,7 @@ export class PublishOps {
       values.length,
       ...values,
     ]
-    return [...head, ...this.queueArgs(streams, queues, drafts), records]
+    return [...head, ...this.queueArgs(streams, queues, drafts), identitiesOf(drafts), records]
   }
 
   private queueArgs(
@@ -130,6 +121,12 @@ export class PublishOps {
     )
     return [queues.length, ...queues.map(({ number }) => number), ...attributes]
   }
+}
+
+/** A line each, which is empty for an id of the hub; nothing if all are. As arguments of their own they would cost Redis more than what it does with them. */
+function identitiesOf(drafts: readonly EncodedDraft[]): string {
+  if (drafts.every(({ identity }) => identity === undefined)) return ''
+  return drafts.map(({ identity = '' }) => `${identity}\n`).join('')
 }
 
 /** About those that the next message gets. */

@@ -3,7 +3,7 @@ import type { Offsets } from '../../../shared/streams.ts'
 import type { Draft, MessageParts, Placement } from '../broker.ts'
 import { compose, composedBytes } from '../compose.ts'
 import { DEFAULT_PRIORITY } from '../rules/order.ts'
-import { decodeRecord, type RecordParts } from './record.ts'
+import { RecordParts } from './record.ts'
 
 /**
  * A message in a queue is in two parts. Its attributes are what the scripts go by: flags, priority, bytes, length of the record, when it
@@ -18,6 +18,9 @@ const EXPIRES_AT = 10
 const DUE_AT = 18
 const KEYED = 1
 const SCOPED = 2
+/** Of where else a message is. */
+const ABOUT_LINES = 4
+const NEWLINE = 10
 /** Before the attributes, a message that is stored has the time at which it came. */
 export const TIME_BYTES = 8
 
@@ -70,14 +73,11 @@ export interface QueuedMessage {
 }
 
 export function decodeBody(body: Buffer): QueuedMessage {
-  const recordAt = 2 + body.readUInt16BE(0)
-  const [publishedAt, identity, scoped, offsets] = body.toString('utf8', 2, recordAt).split('\n') as [
-    string,
-    string,
-    string,
-    string,
-  ]
-  const [parts] = decodeRecord(body, recordAt)
+  let recordAt = 0
+  for (let line = 0; line < ABOUT_LINES; line++) recordAt = body.indexOf(NEWLINE, recordAt) + 1
+  const lines = body.toString('utf8', 0, recordAt).split('\n')
+  const [publishedAt, identity, scoped, offsets] = lines as [string, string, string, string]
+  const parts = new RecordParts(body, recordAt)
   const placement: Placement = {
     publishedAt: Number(publishedAt),
     offsets: JSON.parse(`{${offsets}}`) as Offsets,

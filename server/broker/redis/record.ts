@@ -50,64 +50,68 @@ export function encodeRecord({ id, topic, key, headers, rest, payload, expiresAt
   return record
 }
 
-/** Messages from a place in some bytes on; the second value is where the next one begins. */
-export function decodeRecord(bytes: Buffer, from: number): [RecordParts, number] {
-  const flags = bytes[from] as number
-  const topicAt = from + HEAD_BYTES + bytes.readUInt16BE(from + ID_LENGTH_AT)
-  const keyAt = topicAt + (bytes[from + TOPIC_LENGTH_AT] as number)
-  const restAt = keyAt + bytes.readUInt16BE(from + KEY_LENGTH_AT)
-  const payloadAt = restAt + bytes.readUInt32BE(from + REST_LENGTH_AT)
-  const end = payloadAt + bytes.readUInt32BE(from + PAYLOAD_LENGTH_AT)
-  const parts = new RecordParts(
-    bytes.toString('utf8', from + HEAD_BYTES, topicAt),
-    bytes.toString('latin1', topicAt, keyAt),
-    flags & KEY ? bytes.toString('utf8', keyAt, restAt) : undefined,
-    flags & EXPIRES ? bytes.readDoubleBE(from + EXPIRES_AT) : undefined,
-    bytes.toString('utf8', restAt, payloadAt),
-    flags & PAYLOAD ? bytes.subarray(payloadAt, end) : undefined,
-    (flags & HEADERS) !== 0,
-    payloadAt - restAt,
-  )
-  return [parts, end]
-}
-
-/** The parts of a stored message. Its headers are looked for only if a filter asks. */
+/** The message at a place in some bytes. */
 export class RecordParts implements MessageParts {
-  readonly id: string
   readonly topic: string
-  readonly key: string | undefined
   readonly expiresAt: number | undefined
-  readonly rest: string
   readonly payload: Uint8Array | undefined
-  private readonly hasHeaders: boolean
-  private readonly restBytes: number
+  /** Where the next one begins. */
+  readonly end: number
+  // Whoever has no use for a message does not decode the rest of it.
+  private readonly source: Buffer
+  private readonly from: number
+  private readonly topicAt: number
+  private readonly keyAt: number
+  private readonly restAt: number
+  private readonly payloadAt: number
 
-  constructor(
-    id: string,
-    topic: string,
-    key: string | undefined,
-    expiresAt: number | undefined,
-    rest: string,
-    payload: Uint8Array | undefined,
-    hasHeaders: boolean,
-    restBytes: number,
-  ) {
-    this.id = id
-    this.topic = topic
-    this.key = key
-    this.expiresAt = expiresAt
-    this.rest = rest
-    this.payload = payload
-    this.hasHeaders = hasHeaders
-    this.restBytes = restBytes
+  constructor(source: Buffer, from: number) {
+    const flags = source[from] as number
+    this.source = source
+    this.from = from
+    this.topicAt = from + HEAD_BYTES + source.readUInt16BE(from + ID_LENGTH_AT)
+    this.keyAt = this.topicAt + (source[from + TOPIC_LENGTH_AT] as number)
+    this.restAt = this.keyAt + source.readUInt16BE(from + KEY_LENGTH_AT)
+    this.payloadAt = this.restAt + source.readUInt32BE(from + REST_LENGTH_AT)
+    this.end = this.payloadAt + source.readUInt32BE(from + PAYLOAD_LENGTH_AT)
+    this.topic = source.toString('latin1', this.topicAt, this.keyAt)
+    this.expiresAt = flags & EXPIRES ? source.readDoubleBE(from + EXPIRES_AT) : undefined
+    this.payload = flags & PAYLOAD ? source.subarray(this.payloadAt, this.end) : undefined
+  }
+
+  private get flags(): number {
+    return this.source[this.from] as number
+  }
+
+  get id(): string {
+    return this.source.toString('utf8', this.from + HEAD_BYTES, this.topicAt)
+  }
+
+  get key(): string | undefined {
+    return this.flags & KEY ? this.source.toString('utf8', this.keyAt, this.restAt) : undefined
+  }
+
+  /** `rest`, as it is stored. */
+  get restBytes(): Buffer {
+    return this.source.subarray(this.restAt, this.payloadAt)
+  }
+
+  /** The whole message, as it is stored. */
+  get record(): Buffer {
+    return this.source.subarray(this.from, this.end)
+  }
+
+  get rest(): string {
+    return this.source.toString('utf8', this.restAt, this.payloadAt)
   }
 
   get headers(): MessageHeaders | undefined {
-    if (!this.hasHeaders) return undefined
+    if (!(this.flags & HEADERS)) return undefined
     return (JSON.parse(`{${this.rest.slice(1)}}`) as { headers?: MessageHeaders }).headers
   }
 
   get bytes(): number {
-    return this.restBytes + (this.payload ? '}'.length + LENGTHS_BYTES + this.payload.length : END_BYTES)
+    const restBytes = this.payloadAt - this.restAt
+    return restBytes + (this.payload ? '}'.length + LENGTHS_BYTES + this.payload.length : END_BYTES)
   }
 }

@@ -20,16 +20,17 @@ import type {
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
-import { alreadyExists } from '../rules/declarations.ts'
-import { listOf, type SpaceState, splitEvent } from './answers.ts'
+import { alreadyExists, DEFAULT_MAX_BYTES } from '../rules/declarations.ts'
 import { Barrier } from './barrier.ts'
 import { CommitLog } from './commit-log.ts'
-import { declareStreamOp, missingIn } from './declare-ops.ts'
+import { declareStreamOp } from './declare-ops.ts'
+import { Inbox } from './inbox.ts'
 import type { BrokerLink } from './link.ts'
-import { STATE } from './lua/reads.ts'
+import { Membership } from './membership.ts'
 import { PromiseCheck } from './promises.ts'
 import { PublishOps } from './publish-op.ts'
 import { RedisQueues } from './redis-queues.ts'
+import { RedisStatus } from './redis-status.ts'
 import { type CursorLimits, StreamCursors } from './stream-cursors.ts'
 import { StreamInfos } from './stream-infos.ts'
 import type { StreamMirror } from './stream-mirror.ts'
@@ -61,19 +62,19 @@ export interface RedisBrokerOptions {
 
 /** How often retention is looked at, in milliseconds. */
 const TICK_MS = 100
-const BEAT_MS = 1_000
 
 /**
  * A broker whose state is in Redis, for all nodes of a cluster. Each node sends what it changes in numbered turns (`turns.ts`), and hears what the others have
  * committed (`commit-log.ts`).
  */
 export class RedisBroker implements Broker {
+  readonly defaultMaxBytes = DEFAULT_MAX_BYTES.redis
   private readonly link: BrokerLink
-  private readonly logger: Logger
   private readonly writer: Writer
   private readonly log: CommitLog
   private readonly turns: Turns
   private readonly barrier: Barrier
+  private readonly membership: Membership
   private readonly reads: StreamReads
   private readonly upkeep: Upkeep
   private readonly cursorsOf: StreamCursors
@@ -83,27 +84,25 @@ export class RedisBroker implements Broker {
   private readonly timer: Timer
   private connecting: Promise<void> | undefined = undefined
   private readonly promise: PromiseCheck
-  private beatAt = performance.now()
+  readonly remote: RedisStatus
   private isClosed = false
 
   constructor(link: BrokerLink, options: RedisBrokerOptions, logger: Logger) {
     const { clock = realClock, dedupWindowMs: windowMs, dedupIds: limit } = options
     this.link = link
-    this.logger = logger
-    this.promise = new PromiseCheck(link, options.durability, logger)
+    this.promise = new PromiseCheck(link, options.durability, options.replicas, logger)
     const time = options.clock ? () => String(clock.now()) : () => ''
     const unexpected = options.unexpected ?? new UnexpectedErrors(logger)
     this.writer = new Writer(link, options.name, options.replicas, time, logger)
-    this.writer.onLoss = () => this.lostCommits()
-    this.log = new CommitLog(unexpected, () => void this.resync().catch(() => {}))
+    this.log = new CommitLog(unexpected, () => void this.membership.resync().catch(() => {}))
     const isSafe = (commit: number) => this.log.isSafe(commit)
     this.barrier = new Barrier(link, options.replicas, isSafe, () => this.log.giveUp())
-    const renew = () => this.renew()
+    const renew = () => this.membership.renew()
     const ops = new PublishOps({ windowMs, limit }, () => clock.now())
     const bytesOf = (draft: Draft) => ops.bytesInQueue(draft, this.log.streams)
     this.waitingDrafts = new WaitingDrafts(this.log, options.waitingPublishBytes ?? 0, bytesOf)
     this.turns = new Turns(this.writer, ops, this.log, this.waitingDrafts, renew, unexpected, logger)
-    this.turns.onSilent = (answer) => this.barrier.passed(this.writer.node, answer)
+    this.turns.onSilent = (answer, lost) => this.barrier.passed(this.writer.node, answer, lost)
     this.turns.onCommit = (commit) => this.barrier.reached(commit, this.writer.node)
     this.reads = new StreamReads(link, time)
     this.upkeep = new Upkeep(this.log, this.turns, this.reads, () => clock.now())
@@ -114,19 +113,27 @@ export class RedisBroker implements Broker {
     this.cursorsOf = new StreamCursors(this.turns, this.reads, link.keys, limits)
     this.infos = new StreamInfos(this.reads, this.cursorsOf)
     this.queuesOf = new RedisQueues(this.log, this.turns, this.reads, this.waitingDrafts, clock)
-    this.writer.lessee = () => this.queuesOf.lessee
-    this.writer.onFenced = () => this.queuesOf.fenced()
+    const { promise, writer, log, turns, barrier, queuesOf } = this
+    const membership = new Membership({ link, promise, writer, log, turns, barrier, queues: queuesOf }, logger)
+    this.membership = membership
+    this.remote = new RedisStatus({ link, promise, writer, log, turns, barrier, membership })
     link.events = {
-      up: () => this.linked(),
+      up: () => membership.linked(),
       down: () => this.log.pause(),
-      received: (bytes) => unexpected.run('broker', () => this.received(bytes)),
+      hear: () => {
+        const inbox = new Inbox()
+        return (bytes) => unexpected.run('broker', () => this.received(inbox, bytes))
+      },
     }
     this.timer = setInterval(() => this.tick(), TICK_MS).unref()
   }
 
   /** Connects, if it has not. Rejects with `cluster_unreachable` and `bad_config`. */
   connect(): Promise<void> {
-    this.connecting ??= this.link.open().then(() => this.queuesOf.lookAtChanged())
+    this.connecting ??= this.link
+      .open()
+      .then(() => this.membership.opened())
+      .then(() => this.queuesOf.lookAtChanged())
     return this.connecting
   }
 
@@ -134,6 +141,12 @@ export class RedisBroker implements Broker {
     await this.connect()
     this.log.events = events
     this.log.reportAll()
+  }
+
+  /** Everything that any node can have reported is in Redis. */
+  async catchUp(): Promise<void> {
+    const newest = () => this.reads.ask('HGET', this.link.keys.meta, 'commit').then((commit) => Number(commit ?? 0))
+    await this.log.reached(await this.membership.newestCommit(newest))
   }
 
   get failure(): string | undefined {
@@ -171,9 +184,9 @@ export class RedisBroker implements Broker {
   }
 
   async deleteStream(name: string): Promise<void> {
-    const number = this.log.streams.get(name)?.number
+    const mirror = this.log.streams.get(name)
     await this.change(name, { name: 'deleteStream', args: [name] }, { declares: true, frees: true })
-    if (number !== undefined) this.reads.forget(number)
+    if (mirror) this.reads.forget(mirror)
   }
 
   async trimStream(name: string, before: number): Promise<void> {
@@ -298,21 +311,9 @@ export class RedisBroker implements Broker {
   /** Looks at what time changes: the retention of streams. */
   tick(): void {
     if (!this.link.isUp) return
-    if (performance.now() - this.beatAt >= BEAT_MS) {
-      this.beatAt = performance.now()
-      // If it fails, so does the link, which tells.
-      void this.beat().catch(() => {})
-    }
+    this.membership.tick()
     this.upkeep.look()
     this.queuesOf.tick()
-  }
-
-  private async beat(): Promise<void> {
-    void this.link.check().catch(() => {})
-    // A turn finds out why the place is lost, and takes it again.
-    const lapsed = await this.writer.beat()
-    if (!lapsed) await this.turns.task({ name: 'look', args: [0] }, { frees: true })
-    for (const lessee of lapsed ?? []) await this.queuesOf.reap(lessee)
   }
 
   /** Whether nothing is under way. */
@@ -331,64 +332,10 @@ export class RedisBroker implements Broker {
     if (x === 'GONE') throw noStream(name)
   }
 
-  // The link
-
-  /** A link stands: takes the place of this node, and learns what was missed. */
-  private async linked(): Promise<void> {
-    this.log.pause()
-    await this.checkPromise()
-    const { space, lostFrom } = await this.writer.join(this.promise.isKept)
-    if (lostFrom !== undefined) await this.lost(lostFrom)
-    if (this.writer.space === '') this.writer.space = space
-    if (space === this.writer.space) {
-      this.queuesOf.lookSoon()
-      return this.resync()
-    }
-    // Redis has another space now: a turn notices, and declares again.
-    void this.turns.task({ name: 'look', args: [0] }, { frees: true }).catch(() => {})
-  }
-
-  private async checkPromise(): Promise<void> {
-    await this.promise.check(async () => {
-      const { s, q } = await this.readState()
-      return listOf(s).length + listOf(q).length > 0
-    })
-  }
-
-  /** The Redis that took over may lack commits. If none of these was reported yet, they are dropped; otherwise a new incarnation begins. */
-  private async lost(from: number): Promise<void> {
-    if (from <= this.log.applied) await this.writer.join(true, true)
-    this.log.dropUnsafe()
-  }
-
-  /** Redis has lost what it had answered, whatever it promised. */
-  private async lostCommits(): Promise<void> {
-    await this.writer.join(true, true)
-    await this.resync()
-  }
-
-  private async resync(): Promise<void> {
-    const state = await this.readState()
-    if (state.space === this.writer.space) this.log.jump(state)
-  }
-
-  private async readState(): Promise<SpaceState> {
-    return JSON.parse(String(await this.link.read(STATE, ['']))) as SpaceState
-  }
-
-  /** Redis has lost everything, or is another one: declares again what was there. The offsets begin again, with new epochs. */
-  private async renew(): Promise<void> {
-    this.logger.error('Redis has lost the data of this cluster: streams and queues are declared again, empty')
-    this.log.pause()
-    this.writer.renewed((await this.writer.join(true)).space)
-    this.queuesOf.renewed()
-    const ops = missingIn(await this.readState(), this.log)
-    if (ops.length > 0) await this.writer.turn(ops, true)
-    this.log.jump(await this.readState(), true)
-  }
-
-  private received(bytes: Buffer): void {
-    const { event, records } = splitEvent(bytes)
+  private received(inbox: Inbox, bytes: Buffer): void {
+    const heard = inbox.take(bytes)
+    if (!heard) return
+    const { event, records } = heard
     if ('w' in event) return this.queuesOf.called(event)
     this.log.heard(event, records)
     this.barrier.reached(event.c, this.writer.node)

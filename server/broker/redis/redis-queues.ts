@@ -73,7 +73,11 @@ export class RedisQueues {
     const mirrors = [...names].flatMap((name) => this.log.queues.get(name) ?? [])
     for (let at = 0; at < mirrors.length; at += LOOK_QUEUES) {
       const some = mirrors.slice(at, at + LOOK_QUEUES).map(({ number }) => number)
-      this.looked(await this.look('queues', some))
+      const looks = await this.reads.orSeen<readonly QueueLook[]>(
+        () => this.look('queues', some),
+        () => [],
+      )
+      this.looked(looks)
     }
     const now = this.clock.now()
     return mirrors.map((mirror) => mirror.status(this.waiting.waiting.inQueue(mirror.options.name), now))

@@ -2,20 +2,25 @@ import type { Buffer } from 'node:buffer'
 import BTree from 'sorted-btree'
 import { FanfareError } from '../../../shared/errors.ts'
 import { matchesPattern } from '../../../shared/topic.ts'
-import { isReplaced, valueName } from '../rules/last-value.ts'
+import { isReplaced } from '../rules/last-value.ts'
 import { BlockCache } from './block-cache.ts'
-import { ComposedBlock, type RawBlock } from './composed-block.ts'
+import { ComposedBlock } from './composed-block.ts'
 import { type BrokerLink, LinkLost } from './link.ts'
-import { AT_TIME, BLOCKS } from './lua/reads.ts'
+import { AT_TIME } from './lua/reads.ts'
+import { RawBlock } from './raw-block.ts'
 import type { StreamMirror } from './stream-mirror.ts'
 
 /** Bytes and blocks that one read puts together. */
-const READ_BYTES = 64 * 1024
-const READ_BLOCKS = 64
+const READ_BYTES = 256 * 1024
+const READ_BLOCKS = 256
+/** Values that one command looks up. */
+const VALUES_STEP = 1000
 /** Fields that one step of a scan looks at. */
 const SCAN_STEP = 1000
 /** How often a read that waits for a link looks whether there will be one, in milliseconds. */
 const LINK_WAIT_MS = 1_000
+/** How long those who are shown figures wait for the latest, in milliseconds. */
+const SHOWN_MS = 3_000
 
 /** Reads the logs of streams. */
 export class StreamReads {
@@ -41,6 +46,16 @@ export class StreamReads {
     }
   }
 
+  /** What a read gives; or what was seen before, if Redis does not answer now: operators look at figures above all when something is wrong. */
+  async orSeen<Answer>(ask: () => Promise<Answer>, seen: () => Answer): Promise<Answer> {
+    if (!this.link.isUp) return seen()
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<Answer>((resolve) => {
+      timer = setTimeout(() => resolve(seen()), SHOWN_MS)
+    })
+    return Promise.race([ask(), late]).finally(() => clearTimeout(timer))
+  }
+
   run(script: string, ...args: (string | number)[]): Promise<unknown> {
     return this.reading(() => this.link.read(script, [this.clock(), ...args]))
   }
@@ -51,38 +66,56 @@ export class StreamReads {
 
   /** The block in which an offset lies, or the next one; values that have been replaced are hidden. Nothing from `next` on. */
   async read(mirror: StreamMirror, offset: number): Promise<ComposedBlock | undefined> {
-    const { number, next, options } = mirror
+    const { next, options } = mirror
     if (offset >= next) return undefined
-    const known = options.lastValue ? undefined : this.cache.find(number, offset)
+    const known = options.lastValue ? undefined : this.cache.find(mirror, offset)
     if (known) return known
     const blocks = await this.blocks(mirror, offset, READ_BLOCKS)
     const shown = blocks.filter(({ member }) => firstOf(member) < next)
     if (shown.length === 0) return undefined
     const block = new ComposedBlock(options.name, shown)
     if (options.lastValue) await this.hideReplaced(mirror, block, next)
-    else this.cache.add(number, block)
+    else this.cache.add(mirror, block)
     return block
   }
 
-  /** Stored blocks from an offset on. */
+  /** Stored blocks from an offset on: at most this many, and about this many bytes. */
   async blocks({ number }: StreamMirror, offset: number, most: number, maxBytes = READ_BYTES): Promise<RawBlock[]> {
-    const found = (await this.run(BLOCKS, number, offset, maxBytes, most)) as Buffer[]
-    const blocks: RawBlock[] = []
-    for (let at = 0; at < found.length; at += 2) {
-      blocks.push({ member: String(found[at]), bytes: found[at + 1] as Buffer })
+    for (;;) {
+      const range = [offset, '+inf', 'BYSCORE', 'LIMIT', 0, most]
+      const members = (await this.ask('ZRANGE', this.link.keys.index(number), ...range)) as string[]
+      const wanted = upTo(maxBytes, members)
+      if (wanted.length === 0) return []
+      const blocks = await this.stored(number, wanted)
+      if (blocks.length > 0) return blocks
+      // All of them have just been removed or rewritten.
     }
-    return blocks
   }
 
-  /** The offsets of the values that stand, in the places of the entries of a block. */
-  async standing({ number }: StreamMirror, block: ComposedBlock): Promise<(number | undefined)[]> {
-    const names = block.entries.map(({ topic, key }) => valueName(topic, key))
-    const found = (await this.ask('HMGET', this.link.keys.values(number), ...names)) as (string | null)[]
-    return found.map((offset) => (offset === null ? undefined : Number(offset)))
+  /** Those of some blocks that are still stored: with plain commands, because a script takes much longer for large answers. */
+  private async stored(number: number, members: readonly string[]): Promise<RawBlock[]> {
+    const fields = members.map(firstOf).flatMap((first) => [`h${first}`, first])
+    const found = await this.reading(() => this.link.askBytes('HMGET', this.link.keys.blocks(number), ...fields))
+    const values = found as (Buffer | null)[]
+    return members.flatMap((member, at) => {
+      const [head, records] = [values[2 * at], values[2 * at + 1]]
+      return head && records ? new RawBlock(member, head, records) : []
+    })
+  }
+
+  /** The offsets of the values that stand, in the places of their names. */
+  async standing({ number }: StreamMirror, names: readonly string[]): Promise<(number | undefined)[]> {
+    const standing: (number | undefined)[] = []
+    for (let at = 0; at < names.length; at += VALUES_STEP) {
+      const some = names.slice(at, at + VALUES_STEP)
+      const found = (await this.ask('HMGET', this.link.keys.values(number), ...some)) as (string | null)[]
+      for (const offset of found) standing.push(offset === null ? undefined : Number(offset))
+    }
+    return standing
   }
 
   private async hideReplaced(mirror: StreamMirror, block: ComposedBlock, next: number): Promise<void> {
-    const standing = await this.standing(mirror, block)
+    const standing = await this.standing(mirror, block.valueNames)
     for (const [at, offset] of standing.entries()) {
       // One that this node has not seen yet replaces nothing here.
       if (offset !== undefined && offset < next && isReplaced(block.offset(at), offset)) block.hide(at)
@@ -138,7 +171,7 @@ export class StreamReads {
         offsets.push(offset)
         left--
       }
-      const back = isThere ? (block?.entries[at]?.back ?? 0) : 0
+      const back = isThere ? (block?.back(at) ?? 0) : 0
       if (back > 0 && left > 0) places.set(offset - back, left)
     }
     return offsets
@@ -146,7 +179,7 @@ export class StreamReads {
 
   /** The single block of an offset, which may be one that this node has not seen yet. */
   private async blockOf(mirror: StreamMirror, offset: number): Promise<ComposedBlock | undefined> {
-    const known = this.cache.find(mirror.number, offset)
+    const known = this.cache.find(mirror, offset)
     if (known) return known
     const blocks = await this.blocks(mirror, offset, 1)
     return blocks.length === 0 ? undefined : new ComposedBlock(mirror.options.name, blocks)
@@ -167,11 +200,21 @@ export class StreamReads {
     }
   }
 
-  forget(number: number): void {
-    this.cache.forget(number)
+  forget(mirror: StreamMirror): void {
+    this.cache.forget(mirror)
   }
 }
 
 function firstOf(member: string): number {
   return Number(member.slice(0, member.indexOf(':')))
+}
+
+/** The members of blocks that have about this many bytes together, and at least one. */
+function upTo(maxBytes: number, members: readonly string[]): readonly string[] {
+  let bytes = 0
+  const end = members.findIndex((member, at) => {
+    bytes += Number(member.split(':', 2)[1])
+    return at > 0 && bytes > maxBytes
+  })
+  return end < 0 ? members : members.slice(0, end)
 }

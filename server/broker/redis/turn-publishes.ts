@@ -66,6 +66,11 @@ export class TurnPublishes {
     return this.slots.length
   }
 
+  /** Of those that were sent last: publishes, and acks that publish. */
+  get openCount(): number {
+    return this.open.length + this.openAcks.length
+  }
+
   /** Takes those that have waited, and then some that have not. Gives what has to wait for the next turn. */
   take(asked: readonly WaitingPublish[], publishing: readonly Publishing[]): readonly Publishing[] {
     for (const waited of asked) this.takeDraft(waited.draft, waited)

@@ -5,15 +5,18 @@ import { FanfareError } from '../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { Draft } from '../broker.ts'
 import { listOf, type OpResult, type TurnAnswer } from './answers.ts'
-import { type CommitLog, placed } from './commit-log.ts'
+import type { CommitLog } from './commit-log.ts'
+import { placed } from './placed-message.ts'
 import type { PublishingAck, PublishOps } from './publish-op.ts'
 import type { Figures } from './queue-mirror.ts'
 import { draftsOf, type Publishing, TurnPublishes } from './turn-publishes.ts'
-import type { WaitingDrafts } from './waiting-drafts.ts'
+import { placesOf, type WaitingDrafts } from './waiting-drafts.ts'
 import { type Op, SpaceGone, type Writer } from './writer.ts'
 
 /** Maximum of a turn: a script has to end within a few milliseconds. */
 const TURN_DRAFTS = 500
+/** Places in streams and queues that a turn fills, unless a single publish fills more. */
+const TURN_PLACES = 1_000
 const TURN_TASKS = 500
 /** Publishes that have waited for room, of one turn. */
 const TURN_WAITED = 100
@@ -42,7 +45,7 @@ interface TurnWork {
   /** What to do once the commit is applied, in order. */
   readonly answers: (() => void)[]
   commit: number
-  /** It has changed queues, and no log. */
+  /** It made no commit. It may still have changed queues and cursors. */
   isSilent: boolean
 }
 
@@ -61,10 +64,12 @@ export class Turns {
   private readonly renew: () => Promise<void>
   /** A commit of this node is in Redis. */
   onCommit: (commit: number) => void = () => {}
-  /** A turn has changed queues only: nothing of it leaves this node before that is safe. */
-  onSilent: (answer: () => void) => void = (answer) => answer()
+  /** A turn has made no commit: nothing of it leaves this node before what it did is safe. `lost`: Redis has lost it. */
+  onSilent: (answer: () => void, lost: () => void) => void = (answer) => answer()
   /** Queues have changed. Told before those who wait for what changed them. */
   onFigures: (figures: readonly Figures[]) => void = () => {}
+  /** Publishes and settlements that ended so. */
+  unknownOutcomes = 0
   private tasks: Task[] = []
   private publishing: Publishing[] = []
   private owesPublishes = false
@@ -162,12 +167,12 @@ export class Turns {
     const publishes = new TurnPublishes(this.ops, this.log, this.waiting)
     // They get new routes after what is declared.
     if (!declares) {
-      const later = publishes.take(this.waiting.asked(TURN_WAITED), this.nextPublishing())
+      const later = publishes.take(this.waiting.asked(TURN_WAITED, TURN_PLACES), this.nextPublishing())
       if (later.length > 0) this.publishing.unshift(...later)
     }
     this.owesPublishes = declares && this.publishing.length > 0
     const work: TurnWork = { tasks, open: tasks, publishes, answers: [], commit: this.log.applied, isSilent: false }
-    const operations = publishes.count + tasks.reduce((sum, { settles }) => sum + settles, 0)
+    const operations = publishes.count + settledBy(tasks)
     const start = performance.now()
     await this.commit(work)
     work.answers.push(...publishes.answers())
@@ -177,7 +182,7 @@ export class Turns {
         const answer = () => {
           for (const each of work.answers) this.unexpected.run('broker', each)
         }
-        if (work.isSilent) this.onSilent(answer)
+        if (work.isSilent) this.onSilent(answer, () => this.lost(work))
         else answer()
       },
       () => this.lost(work),
@@ -201,13 +206,15 @@ export class Turns {
   private nextPublishing(): Publishing[] {
     let bytes = 0
     let drafts = 0
+    let places = 0
     let count = 0
     for (; count < this.publishing.length; count++) {
       for (const draft of draftsOf(this.publishing[count] as Publishing)) {
         bytes += this.bytesOf(draft)
+        places += placesOf(draft)
         drafts++
       }
-      if (count > 0 && (bytes > TURN_BYTES || drafts > TURN_DRAFTS)) break
+      if (count > 0 && (bytes > TURN_BYTES || drafts > TURN_DRAFTS || places > TURN_PLACES)) break
     }
     return this.publishing.splice(0, count)
   }
@@ -243,7 +250,7 @@ export class Turns {
   private async answered({ e: event, r, q, c }: TurnAnswer, work: TurnWork, publishes: boolean): Promise<void> {
     const results = listOf<OpResult>(r)
     work.commit = c
-    work.isSilent = q !== undefined && !event
+    work.isSilent = !event
     if (q) work.answers.push(() => this.onFigures(listOf(q)))
     for (const [at, task] of work.open.entries()) work.answers.push(() => task.done(results[at] ?? {}))
     const published = publishes ? results[work.open.length] : undefined
@@ -283,6 +290,7 @@ export class Turns {
         ? error
         : new FanfareError('storage_failed', `The message could not be stored: ${sentence((error as Error).message)}`)
     const waiting = work.open.length + work.publishes.count
+    if (known.code === 'outcome_unknown') this.unknownOutcomes += work.publishes.openCount + settledBy(work.open)
     this.logger.error({ err: error, code: known.code, waiting }, 'a commit failed')
     // What needs no room may still go.
     const onlyRoom = needsRoom && known.code !== 'outcome_unknown' && known.code !== 'cluster_unreachable'
@@ -296,8 +304,14 @@ export class Turns {
   private lost({ publishes, tasks }: TurnWork): void {
     const error = new FanfareError('outcome_unknown')
     for (const task of tasks) this.unexpected.run('broker', () => task.failed(error))
-    for (const answer of publishes.lostAnswers(error)) this.unexpected.run('broker', answer)
+    const answers = publishes.lostAnswers(error)
+    this.unknownOutcomes += answers.length + settledBy(tasks)
+    for (const answer of answers) this.unexpected.run('broker', answer)
   }
+}
+
+function settledBy(tasks: readonly Task[]): number {
+  return tasks.reduce((sum, { settles }) => sum + settles, 0)
 }
 
 function taskFor(op: Op): Task {

@@ -1,6 +1,6 @@
 import { isWorthCompacting, valueName } from '../rules/last-value.ts'
 import type { CommitLog } from './commit-log.ts'
-import { type BlockEntry, ComposedBlock, encodeBlock, type RawBlock } from './composed-block.ts'
+import { type BlockMessage, encodeBlock, type KeptMessage, messagesOf } from './raw-block.ts'
 import type { StreamMirror } from './stream-mirror.ts'
 import type { StreamReads } from './stream-reads.ts'
 import type { Turns } from './turns.ts'
@@ -79,11 +79,9 @@ export class Upkeep {
     const blocks = await this.reads.blocks(mirror, from, BLOCKS_PER_STEP, BYTES_PER_STEP)
     const values: (string | number)[] = []
     let next = 0
-    for (const { entries } of this.composed(mirror, blocks)) {
-      for (const { topic, key, offset } of entries) {
-        if (offset >= from && offset < to) values.push(valueName(topic, key), offset)
-        next = offset + 1
-      }
+    for (const { parts, offset } of messagesOf(mirror.options.name, blocks)) {
+      if (offset >= from && offset < to) values.push(valueName(parts.topic, parts.key), offset)
+      next = offset + 1
     }
     const end = next === 0 || next >= to ? 0 : next
     const op = { name: 'index', args: [mirror.number, from, end, values.length / 2, ...values] }
@@ -95,41 +93,40 @@ export class Upkeep {
     const from = Math.max(this.compactFrom.get(mirror) ?? 0, mirror.first)
     const { next } = mirror
     const blocks = await this.reads.blocks(mirror, from, BLOCKS_PER_STEP, BYTES_PER_STEP)
-    const kept: BlockEntry[] = []
-    let [count, end] = [0, 0]
-    for (const block of this.composed(mirror, blocks)) {
-      const standing = await this.reads.standing(mirror, block)
-      for (const [at, entry] of block.entries.entries()) {
-        const stands = standing[at]
-        if (stands === undefined || stands <= entry.offset) kept.push(entry)
-      }
-      count += block.count
-      end = block.lastOffset + 1
-    }
+    const messages = []
+    for (const message of messagesOf(mirror.options.name, blocks)) messages.push(keepable(message))
+    const standing = await this.reads.standing(
+      mirror,
+      messages.map(({ value }) => value),
+    )
+    const kept = messages.filter(({ offset }, at) => (standing[at] ?? offset) <= offset)
+    const count = messages.length
+    const end = (messages.at(-1)?.offset ?? -1) + 1
     this.compactFrom.set(mirror, blocks.length === 0 || end >= next ? 0 : end)
     if (kept.length === count) return
     const rewritten = inBlocks(kept).map((entries) => encodeBlock(mirror.options.name, entries))
     const members = blocks.map(({ member }) => member)
     const args = [mirror.number, count - kept.length, members.length, ...members, rewritten.length]
-    const added = rewritten.flatMap(({ last, member, bytes }) => [last, member, bytes])
+    const added = rewritten.flatMap(({ last, member, head, records }) => [last, member, head, records])
     await this.turns.task({ name: 'rewrite', args: [...args, ...added] }, { frees: true })
-  }
-
-  private composed({ options }: StreamMirror, blocks: readonly RawBlock[]): ComposedBlock[] {
-    return blocks.map((block) => new ComposedBlock(options.name, [block]))
   }
 }
 
-function inBlocks(entries: readonly BlockEntry[]): BlockEntry[][] {
-  const blocks: BlockEntry[][] = []
+function keepable({ parts, offset, time, offsets }: BlockMessage): KeptMessage & { readonly value: string } {
+  const { topic, key, record } = parts
+  return { offset, time, topic, record, offsets: { ...offsets }, value: valueName(topic, key) }
+}
+
+function inBlocks(messages: readonly KeptMessage[]): KeptMessage[][] {
+  const blocks: KeptMessage[][] = []
   let bytes = BLOCK_BYTES
-  for (const entry of entries) {
+  for (const message of messages) {
     if (bytes >= BLOCK_BYTES) {
       blocks.push([])
       bytes = 0
     }
-    blocks.at(-1)?.push(entry)
-    bytes += entry.record.length
+    blocks.at(-1)?.push(message)
+    bytes += message.record.length
   }
   return blocks
 }

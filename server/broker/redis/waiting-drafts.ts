@@ -22,14 +22,18 @@ export class WaitingDrafts {
     this.bytesOf = bytesOf
   }
 
-  /** The next ones in line, up to a limit. */
-  asked(most: number): WaitingPublish[] {
+  /** The next ones in line: some, and none that does not fit into what is left of the places. */
+  asked(most: number, places: number): WaitingPublish[] {
     const asked: WaitingPublish[] = []
     const later: WaitingPublish[] = []
+    let left = places
     for (const waiting of this.waiting.takeAsked()) {
       if (!this.waiting.isFirst(waiting, this.blocks)) continue
-      if (asked.length < most) asked.push(waiting)
-      else later.push(waiting)
+      const needs = placesOf(waiting.draft)
+      if (asked.length === 0 || (asked.length < most && needs <= left)) {
+        asked.push(waiting)
+        left -= needs
+      } else later.push(waiting)
     }
     for (const waiting of later) this.waiting.ask(waiting)
     for (const waiting of asked) this.asking.add(waiting)
@@ -89,6 +93,11 @@ export class WaitingDrafts {
     const drafts = this.waiting.withdraw(owner)
     return drafts.filter((draft) => ![...sent].some((waiting) => waiting.draft === draft))
   }
+}
+
+/** How many streams and queues a draft goes to. */
+export function placesOf({ route: { streams, queues } }: Draft): number {
+  return streams.length + queues.length
 }
 
 function behindOthers({ topic }: Draft): FanfareError {

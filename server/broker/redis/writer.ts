@@ -5,7 +5,7 @@ import { randomId } from '../../id/random-id.ts'
 import type { TurnAnswer } from './answers.ts'
 import type { Keys } from './keys.ts'
 import { type Argument, type BrokerLink, LinkLost } from './link.ts'
-import { BEAT, JOIN } from './lua/reads.ts'
+import { BEAT, JOIN, LEAVE } from './lua/reads.ts'
 import { TURN, TURN_WITHOUT_ROOM } from './lua/turn.ts'
 
 /** How long a turn waits for a link before it gives up, in milliseconds. */
@@ -27,8 +27,8 @@ export class SpaceGone extends Error {}
 /** What a node finds when it joins. */
 export interface Place {
   readonly space: string
-  /** Redis has lost turns that it had answered to this node: the commit of the first of them. */
-  readonly lostFrom: number | undefined
+  /** Redis has lost turns that it had answered to this node: the first commit among them, or infinity if none made one; and how many they are. */
+  readonly lost: { readonly from: number; readonly turns: number } | undefined
 }
 
 interface Refused {
@@ -43,10 +43,13 @@ interface Refused {
 export class Writer {
   node = randomId(10)
   space = ''
-  /** How often Redis turned out to have lost what it had answered. */
+  /** How often Redis turned out to have lost what it had answered, and how many turns. */
   losses = 0
+  lostTurns = 0
   /** It has, just now. */
   onLoss: () => Promise<void> = async () => {}
+  /** Redis does not know which turns this node has sent. */
+  onForgotten: () => Promise<void> = async () => {}
   private readonly link: BrokerLink
   private readonly name: string
   private readonly clock: () => string
@@ -57,7 +60,7 @@ export class Writer {
   lessee: () => string = () => ''
   /** This node was taken for gone. */
   onFenced: () => void = () => {}
-  /** The latest commit after each of the last turns. */
+  /** The commits of the last turns: of those that made one. */
   private readonly commits = new Map<number, number>()
   /** The outcome of the last turn is unknown: its number is asked for before the next. */
   private isUncertain = false
@@ -87,10 +90,18 @@ export class Writer {
     if (seq === undefined) throw beingCopied(String(space), this.link.keys)
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
-    const lostFrom = isNew === 0 && seq < this.seq && !this.isUncertain ? this.commits.get(seq + 1) : undefined
+    const lost = this.lostAfter(seq, isNew === 1)
     if (isNew === 1 || seq < this.seq || this.isUncertain) this.seq = seq
     this.isUncertain = false
-    return { space: String(space), lostFrom }
+    return { space: String(space), lost }
+  }
+
+  /** What is missing after a turn. If nothing is known of this node, what was reported before is taken for kept. */
+  private lostAfter(seq: number, isNew: boolean): Place['lost'] {
+    if (seq >= this.seq) return undefined
+    let from = Number.POSITIVE_INFINITY
+    if (!isNew) for (const [turn, commit] of this.commits) if (turn > seq) from = Math.min(from, commit)
+    return { from, turns: this.seq - seq }
   }
 
   private async replicasThere(): Promise<number> {
@@ -99,7 +110,11 @@ export class Writer {
 
   /** Where INFO is not permitted, nothing tells. */
   private async info(section: string): Promise<string> {
-    return String(await this.link.ask('INFO', section).catch(() => ''))
+    const info = this.link.ask('INFO', section).catch((error) => {
+      if (error instanceof LinkLost) throw error
+      return ''
+    })
+    return String(await info)
   }
 
   /** The space is another one, in which this node has sent nothing. */
@@ -118,7 +133,7 @@ export class Writer {
 
   /** This node has ended: the others need not wait until its time is over. */
   async leave(): Promise<void> {
-    await this.link.ask('ZADD', this.link.keys.nodes, 'XX', 0, this.node).catch(() => {})
+    await this.link.read(LEAVE, [this.clock(), this.node]).catch(() => {})
   }
 
   /**
@@ -139,7 +154,9 @@ export class Writer {
         const answer = await this.send(needsRoom, [...head, ...args])
         if (!('x' in answer)) {
           this.seq++
-          this.remember(answer.c)
+          if (answer.e) this.commits.set(this.seq, answer.c)
+          else this.commits.delete(this.seq)
+          this.commits.delete(this.seq - REMEMBERED_TURNS)
           return answer
         }
         await this.recover(answer)
@@ -148,11 +165,6 @@ export class Writer {
         wasSent = true
       }
     }
-  }
-
-  private remember(commit: number): void {
-    this.commits.set(this.seq, commit)
-    this.commits.delete(this.seq - REMEMBERED_TURNS)
   }
 
   private async send(needsRoom: boolean, args: readonly Argument[]): Promise<TurnAnswer | Refused> {
@@ -164,14 +176,20 @@ export class Writer {
     if (x === 'FENCED') {
       this.log.warn('this node gave no sign of life for too long, and joins the others again')
       this.onFenced()
-      await this.join(true)
+      const { lost } = await this.join(true)
+      if (lost) await this.onForgotten()
       return
     }
     // Redis has gone back.
-    this.losses++
+    this.countLoss(this.seq - (last ?? 0))
     this.log.error({ had: this.seq, has: last }, 'Redis has lost commits that it had answered')
     this.seq = last ?? 0
     await this.onLoss()
+  }
+
+  countLoss(turns: number): void {
+    this.losses++
+    this.lostTurns += turns
   }
 
   private givenUp(wasSent: boolean): FanfareError {

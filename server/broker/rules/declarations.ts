@@ -1,5 +1,26 @@
 import { FanfareError } from '../../../shared/errors.ts'
 
+/** The maximum size of a stream or queue whose declaration does not set one: a part of a disk, or of the memory of a Redis. */
+export const DEFAULT_MAX_BYTES = { disk: 10 * 1024 ** 3, redis: 256 * 1024 ** 2 } as const
+
+/** Options of a declaration, which may leave the size to the broker. */
+export type Declared<Options extends { readonly maxBytes: number }> = Omit<Options, 'maxBytes'> & {
+  readonly maxBytes?: number | undefined
+}
+
+/**
+ * Completes a declaration. One that sets no size keeps the default that the existing stream or queue has, even if it is that of
+ * another kind of broker: what was copied from there keeps its messages, and is not a different declaration.
+ */
+export function withMaxBytes<Options extends { readonly maxBytes: number }>(
+  options: Declared<Options>,
+  existing: Pick<Options, 'maxBytes'> | undefined,
+  byDefault: number,
+): Options {
+  const kept = Object.values<number | undefined>(DEFAULT_MAX_BYTES).find((bytes) => bytes === existing?.maxBytes)
+  return { ...options, maxBytes: options.maxBytes ?? kept ?? byDefault } as Options
+}
+
 /**
  * Whether two declarations of a stream or queue have the same options. All lists in them are sets (topics, bindings), so neither
  * order nor repetition in a list makes a difference. Neither does the order of keys at any depth, or a key without a value.

@@ -8,8 +8,18 @@ import { type RedisAddress, whereRedisIs } from './redis-address.ts'
 const CONNECT_MS = 10_000
 const OLDEST_REDIS = 7
 
-/** Whether this Redis is new enough, and a primary. */
-export async function checkServer(redis: Redis): Promise<void> {
+/** Whether connections lead to one Redis that is new enough, and a primary. In a failover some of them may have reached the old one, and others the new one. */
+export async function checkServers(all: readonly Redis[], key: string): Promise<void> {
+  const runs = await Promise.all(all.map((redis) => checkServer(redis, key)))
+  if (new Set(runs).size > 1) throw new Error('the connections lead to different servers')
+}
+
+/** Whether it is the node of a Redis Cluster that holds a key, if it is one of those. Gives the run id of the server. */
+async function checkServer(redis: Redis, key: string): Promise<string> {
+  // Another node of a Redis Cluster answers MOVED.
+  await redis.exists(key).catch((error) => {
+    if (!/NOPERM/.test(String(error))) throw error
+  })
   // Where INFO is not permitted, nothing tells.
   const info = await redis.info().catch((error) => {
     if (/NOPERM|NOAUTH/.test(String(error))) return ''
@@ -24,6 +34,7 @@ export async function checkServer(redis: Redis): Promise<void> {
   }
   // What is published on the primary reaches its replicas, but not the other way round.
   if (/^role:slave/m.test(info)) throw new Error('it is a replica. Name the primary, or its sentinels')
+  return /^run_id:(\w+)/m.exec(info)?.[1] ?? ''
 }
 
 /** The error of the table for what Redis or the network said. */

@@ -2,8 +2,9 @@ import type { Buffer } from 'node:buffer'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import { checkServer, inTime, known } from './connecting.ts'
+import { checkServers, inTime, known } from './connecting.ts'
 import type { RedisAddress } from './redis-address.ts'
+import { SlotOwner } from './slot-owner.ts'
 
 /** A node that has had no proof of its link for so long takes it for lost, in milliseconds. Shorter than the time after which others do. */
 export const PROOF_MS = 3_000
@@ -28,7 +29,9 @@ export class RedisLink {
   /** Counts the links, so that what an earlier one sent can be recognized. */
   number = 0
   isUp = false
-  private readonly address: RedisAddress
+  private readonly places: SlotOwner
+  /** The hash that lists the nodes: in a Redis Cluster this connects to the node that holds it. */
+  private readonly hash: string
   private readonly channels: readonly string[]
   private readonly events: LinkEvents
   private readonly log: Logger
@@ -46,8 +49,9 @@ export class RedisLink {
   private unheard: number[] = []
   private lastLagMs = 0
 
-  constructor(address: RedisAddress, channels: readonly string[], events: LinkEvents, log: Logger) {
-    this.address = address
+  constructor(address: RedisAddress, hash: string, channels: readonly string[], events: LinkEvents, log: Logger) {
+    this.places = new SlotOwner(address)
+    this.hash = hash
     this.channels = channels
     this.events = events
     this.log = log
@@ -114,9 +118,11 @@ export class RedisLink {
   async enter(hash: string, field: string, value: string): Promise<void> {
     const { commands } = this
     await commands?.hset(hash, field, value).catch((error) => {
-      // A primary that has become a replica keeps its connections, and hears nothing of what is published on the new one.
-      if (/^\w*Error: READONLY/.test(String(error)) && commands === this.commands) this.lost(String(error))
-      throw known(error, this.address)
+      // A primary that has become a replica keeps its connections, and hears nothing of what is published on the new one. In a Redis Cluster another
+      // node may hold the list now.
+      const isElsewhere = /^\w*Error: READONLY/.test(String(error)) || this.places.follows(error)
+      if (isElsewhere && commands === this.commands) this.lost(String(error))
+      throw known(error, this.places.shown)
     })
   }
 
@@ -138,10 +144,14 @@ export class RedisLink {
     this.drop()
   }
 
-  private async connect(): Promise<void> {
+  private connect(): Promise<void> {
+    return this.places.reach(() => this.tryToConnect())
+  }
+
+  private async tryToConnect(): Promise<void> {
     const { connection } = await import('./connection.ts')
-    const commands = connection(this.address, PROOF_MS)
-    const hearing = connection(this.address, PROOF_MS)
+    const commands = connection(this.places.address, PROOF_MS)
+    const hearing = connection(this.places.address, PROOF_MS)
     let cause: unknown
     for (const redis of [commands, hearing]) {
       redis.on('error', (error) => {
@@ -153,7 +163,7 @@ export class RedisLink {
       if (this.isClosed) throw new FanfareError('shutting_down')
     } catch (error) {
       for (const redis of [commands, hearing]) redis.disconnect()
-      throw known(cause ?? error, this.address)
+      throw known(cause ?? error, this.places.shown)
     }
     this.commands = commands
     this.hearing = hearing
@@ -173,7 +183,7 @@ export class RedisLink {
 
   private async begin(commands: Redis, hearing: Redis): Promise<void> {
     await Promise.all([commands.connect(), hearing.connect()])
-    await checkServer(commands)
+    await checkServers([commands, hearing], this.hash)
     hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => {
       this.receivedBytes += bytes.length
       this.events.received(bytes)

@@ -5,6 +5,8 @@ import { FanfareError } from '../../../shared/errors.ts'
 export interface RedisAddress {
   readonly host?: string
   readonly port?: number
+  /** Other nodes of a Redis Cluster, of which `host` and `port` are one. */
+  readonly others?: readonly { host: string; port: number }[]
   readonly db?: number
   readonly username?: string
   readonly password?: string
@@ -21,13 +23,13 @@ const REDIS_PORT = 6379
 const SENTINEL_PORT = 26379
 
 /**
- * Reads `redis://user:password@host:6379/0`, `rediss://…` with TLS, and `redis+sentinel://user:password@host1:26379,host2:26379/name` or
- * `rediss+sentinel://…`. `password` and `ca` come from files. Throws `bad_config`.
+ * Reads `redis://user:password@host:6379/0`, `rediss://…` with TLS, and `redis+sentinel://user:password@host1:26379,host2:26379/name`,
+ * `redis+cluster://user:password@host1:6379,host2:6379`, and both with `rediss+…`. `password` and `ca` come from files. Throws `bad_config`.
  */
 export function redisAddress(url: string, password?: string, ca?: string): RedisAddress {
-  const match = /^redis(s?)(\+sentinel)?:\/\/(?:([^@]*)@)?([^/]+)(?:\/([^?]*))?$/.exec(url)
+  const match = /^redis(s?)(\+sentinel|\+cluster)?:\/\/(?:([^@]*)@)?([^/]+)(?:\/([^?]*))?$/.exec(url)
   if (!match) throw wrong()
-  const [, secure, sentinel, user = '', hosts = '', path = ''] = match
+  const [, secure, kind, user = '', hosts = '', path = ''] = match
   const [username, given] = user.split(':').map(decodeURIComponent)
   const tls: ConnectionOptions = ca === undefined ? {} : { ca }
   const common = {
@@ -35,7 +37,13 @@ export function redisAddress(url: string, password?: string, ca?: string): Redis
     ...((password ?? given) && { password: password ?? given }),
     ...(secure && { tls }),
   } as RedisAddress
-  if (sentinel) {
+  if (kind === '+cluster') {
+    // A Redis Cluster has no numbered databases.
+    if (path) throw wrong()
+    const [first, ...others] = hosts.split(',').map((host) => hostAndPort(host, REDIS_PORT))
+    return { ...common, ...first, others }
+  }
+  if (kind === '+sentinel') {
     if (!path) throw wrong()
     const sentinels = hosts.split(',').map((host) => hostAndPort(host, SENTINEL_PORT))
     const secured = secure ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}
@@ -46,8 +54,8 @@ export function redisAddress(url: string, password?: string, ca?: string): Redis
 }
 
 /** For people; without user and password. */
-export function whereRedisIs({ host, port, sentinels }: RedisAddress): string {
-  return sentinels ? sentinels.map((one) => `${one.host}:${one.port}`).join(', ') : `${host}:${port}`
+export function whereRedisIs({ host, port, sentinels, others = [] }: RedisAddress): string {
+  return (sentinels ?? [{ host, port }, ...others]).map((one) => `${one.host}:${one.port}`).join(', ')
 }
 
 function hostAndPort(text: string, standard: number): { host: string; port: number } {
@@ -60,6 +68,6 @@ function hostAndPort(text: string, standard: number): { host: string; port: numb
 function wrong(): FanfareError {
   return new FanfareError(
     'bad_config',
-    'cluster must be a URL like redis://user:password@host:6379, rediss://host, or redis+sentinel://host1:26379,host2:26379/name-of-the-primary.',
+    'cluster must be a URL like redis://user:password@host:6379, rediss://host, redis+sentinel://host1:26379,host2:26379/name-of-the-primary, or redis+cluster://host1:6379,host2:6379.',
   )
 }

@@ -52,7 +52,8 @@ export class RedisBus implements Bus {
     this.node = { id: randomId(10), name: name ?? hostname() }
     this.log = log
     this.channels = new Channels(prefix)
-    this.link = new RedisLink(redis, [this.channels.all, this.channels.inboxOf(this.node.id)], this.linkEvents, log)
+    const { nodes, all } = this.channels
+    this.link = new RedisLink(redis, nodes, [all, this.channels.inboxOf(this.node.id)], this.linkEvents, log)
     this.speech = new Speech(this.node.id, this.link, this.channels)
     this.outgoing = new Outgoing(this.link, this.others, this.channels, this.node.id)
     this.neighbours = new Neighbours({

@@ -9,6 +9,8 @@ export interface Entry {
   /** When it was noted, in milliseconds since 1970. */
   readonly at?: number
   readonly gap?: { readonly reason: string }
+  /** Of a stream that keeps only the newest of each value: which it is. */
+  readonly value?: string
 }
 
 /** The hub was started on a backup. What was acknowledged in between is only in the hub's old data. */
@@ -22,6 +24,7 @@ export interface Restore {
 /** A message as it lies in a stream at the end. */
 export interface Kept {
   readonly id: string
+  readonly topic: string
   readonly key: string | undefined
   readonly n: number
 }
@@ -29,11 +32,16 @@ export interface Kept {
 export interface FinalState {
   readonly orders: readonly Kept[]
   readonly invoices: readonly Kept[]
-  /** Ids of the dead letters. */
-  readonly deadLetters: readonly string[]
+  /** The newest of each value. */
+  readonly state: readonly Kept[]
+  readonly deadLetters: readonly { readonly id: string; readonly reason: string }[]
   readonly restores: readonly Restore[]
-  /** How hubs ended that no round had ended. */
+  /** How processes ended that no round had ended. */
   readonly crashes: readonly string[]
+  /** What hubs still have, or report, once all is over. */
+  readonly leftovers: readonly string[]
+  /** Which reader has read the streams from the beginning, and to the end. */
+  readonly reader: string
 }
 
 export interface Verdict {
@@ -49,19 +57,23 @@ export interface Verdict {
   readonly doubled: readonly string[]
   /** Invoices, or orders in the stream, that are before one that was published earlier under the same key. */
   readonly reordered: readonly string[]
-  /** Orders that no reader ever saw, offsets that one saw out of order, and gaps that nothing explains. */
+  /** Orders that the reader never saw, offsets that one saw out of order, and gaps that nothing explains. */
   readonly unread: readonly string[]
   readonly crashes: readonly string[]
+  readonly leftovers: readonly string[]
 }
+
+/** What a verdict has against the hubs. */
+export const FAILURES = ['lost', 'doubled', 'reordered', 'unread', 'crashes', 'leftovers'] as const
 
 /** Judges by the histories and by what exists at the end, and not by the hub's own figures. */
 export function judge(history: readonly Entry[], end: FinalState): Verdict {
-  const { orders, invoices, deadLetters, restores, crashes } = end
+  const { orders, invoices, deadLetters, restores, crashes, leftovers } = end
   const of = (act: string) => history.filter((entry) => entry.act === act)
   const acknowledged = of('acknowledged').map(({ by, n, at = 0 }) => ({ id: `${by}.${n}`, at }))
   const restoredAway = (at: number) => restores.some(({ from, to }) => at >= from && at <= to)
   const inStream = new Set(orders.map(({ id }) => id))
-  const ends = [...invoices.map(({ id }) => id.replace('invoice.', '')), ...deadLetters]
+  const ends = [...invoices.map(({ id }) => id.replace('invoice.', '')), ...deadLetters.map(({ id }) => id)]
   const ended = new Set(ends)
   const handled = of('handled')
   return {
@@ -70,14 +82,37 @@ export function judge(history: readonly Entry[], end: FinalState): Verdict {
     refused: history.filter(({ act }) => act.startsWith('refused')).length,
     handled: handled.length,
     redelivered: handled.length - new Set(handled.map(({ id }) => id)).size,
-    lost: acknowledged
-      .filter(({ id, at }) => (inStream.has(id) ? !ended.has(id) : !restoredAway(at)))
-      .map(({ id }) => id),
+    lost: [
+      ...acknowledged
+        .filter(({ id, at }) => (inStream.has(id) ? !ended.has(id) : !restoredAway(at)))
+        .map(({ id }) => id),
+      ...misjudged(deadLetters),
+      ...outdated(history, end, restoredAway),
+    ],
     doubled: [...repeated(orders.map(({ id }) => id)), ...repeated(ends)],
     reordered: [...outOfOrder(orders), ...outOfOrder(invoices)],
-    unread: unread(history, orders, restores.length > 0),
+    unread: unread(history, end),
     crashes,
+    leftovers,
   }
+}
+
+/** Dead letters of orders that could be handled. See `worker.js` and `publisher.js`. */
+function misjudged(letters: FinalState['deadLetters']): string[] {
+  const wrong = letters.filter(({ id, reason }) => {
+    const n = Number(id.split('.').at(-1))
+    return !(reason === 'attempts' ? n % 45 === 0 : reason === 'rejected' && n % 43 === 0)
+  })
+  return wrong.map(({ id, reason }) => `${id} is dead: ${reason}`)
+}
+
+/** Values that are older than one that was acknowledged. */
+function outdated(history: readonly Entry[], { state }: FinalState, restoredAway: (at: number) => boolean): string[] {
+  const newest = new Map(state.map(({ topic, key, n }) => [`${topic} ${key}`, n]))
+  const stated = history.filter(({ act, at = 0 }) => act === 'stated' && !restoredAway(at))
+  return stated
+    .filter(({ by, n = 0 }) => (newest.get(`state.${by} ${n % 3}`) ?? 0) < n)
+    .map(({ by, n }) => `value ${n} of ${by}`)
 }
 
 function repeated(ids: readonly string[]): string[] {
@@ -95,20 +130,26 @@ function outOfOrder(kept: readonly Kept[]): string[] {
   })
 }
 
-function unread(history: readonly Entry[], orders: readonly Kept[], restored: boolean): string[] {
-  const seen = new Set(history.flatMap(({ act, id }) => (act === 'read' ? [id] : [])))
+function unread(history: readonly Entry[], { orders, state, restores, reader }: FinalState): string[] {
+  const read = history.filter(({ act }) => act === 'read')
+  const seen = new Set(read.flatMap(({ by, id }) => (by === reader ? [id] : [])))
   const wrong = orders.filter(({ id }) => !seen.has(id)).map(({ id }) => `${id} was never read`)
+  const values = new Map(read.flatMap(({ by, value, n }) => (by === `${reader} of values` ? [[value, n]] : [])))
+  const stale = state.filter(({ topic, key, n }) => values.get(`${topic} ${key}`) !== n)
+  wrong.push(...stale.map(({ topic, key, n }) => `value ${topic} ${key} was not read as ${n}`))
   const newest = new Map<string, number>()
   for (const entry of history) {
-    const { act, by, offset = 0, gap } = entry
+    const { act, by, offset = 0, gap, value } = entry
     if (act === 'gap') {
       // A log that was restored is another one, which a reader has to be told of.
-      if (restored && gap?.reason === 'epoch') newest.delete(by)
+      if (restores.length > 0 && gap?.reason === 'epoch') newest.delete(by)
       else wrong.push(JSON.stringify(entry))
     } else if (act === 'read') {
       const before = newest.get(by)
       newest.set(by, offset)
-      if (before !== undefined && offset !== before + 1) wrong.push(`${by} read ${offset} out of order`)
+      // Values that are replaced leave holes.
+      const follows = before === undefined || (value === undefined ? offset === before + 1 : offset > before)
+      if (!follows) wrong.push(`${by} read ${offset} after ${before}`)
     }
   }
   return wrong

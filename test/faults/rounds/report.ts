@@ -1,16 +1,18 @@
-import type { Verdict } from './checker.ts'
-import { FAULTS, SMALL_HEAP } from './faults.ts'
-
-export interface Round {
-  readonly faults: readonly string[]
-  readonly verdict: Verdict
-}
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { FAILURES } from './checker.ts'
+import type { Round } from './round.ts'
 
 const COUNTED = ['asked', 'acknowledged', 'refused', 'handled', 'redelivered'] as const
-const FAILURES = ['lost', 'doubled', 'reordered', 'unread', 'crashes'] as const
 
-/** A table of what happened, a line for each fault with the rounds that had it among others. */
-export function reportOf(rounds: readonly Round[]): string {
+/** Writes a table of what happened, a line for each fault with the rounds that had it among others. */
+export function report(file: string, rounds: readonly Round[], faults: readonly string[]): void {
+  const table = tableOf(rounds, faults)
+  mkdirSync('test/output', { recursive: true })
+  writeFileSync(`test/output/${file}`, `${table}\n`)
+  console.log(table)
+}
+
+function tableOf(rounds: readonly Round[], faults: readonly string[]): string {
   const line = (name: string, those: readonly Round[]) => {
     const counts = COUNTED.map((field) => sum(those.map(({ verdict }) => verdict[field])))
     const failures = FAILURES.map((field) => sum(those.map(({ verdict }) => verdict[field].length)))
@@ -21,7 +23,7 @@ export function reportOf(rounds: readonly Round[]): string {
   return [
     `| ${columns.join(' | ')} |`,
     `| ${columns.map(() => '---').join(' | ')} |`,
-    ...[SMALL_HEAP, ...Object.keys(FAULTS)].map((fault) => line(fault, having(fault))),
+    ...faults.map((fault) => line(fault, having(fault))),
     line('all rounds', rounds),
   ].join('\n')
 }

@@ -97,8 +97,11 @@ export class Staging {
       !isSettlement(publishing) && !this.waiting.isCutShort(publishing) && this.capacity.fits(publishing, commit.now)
     if (fits) this.stageDraft(publishing, commit)
     else if (this.capacity.waitsForNext(draftsOf(publishing), commit.now)) return false
-    else if (isSettlement(publishing)) this.stageSettlement(publishing, commit)
-    else this.admitDraft(publishing, commit)
+    else if (isSettlement(publishing)) {
+      this.stageSettlement(publishing, commit)
+      // Publishes that wait were checked before it: those that it makes space for are checked with the next commit.
+      this.waiting.roomIn(publishing.queue)
+    } else this.admitDraft(publishing, commit)
     return true
   }
 

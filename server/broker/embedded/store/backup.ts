@@ -1,10 +1,11 @@
-import { mkdir, open as openFile, stat } from 'node:fs/promises'
+import { open as openFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { open } from 'lmdb'
 import { sentence } from '../../../../shared/error-text.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
 import { DATABASE, isDataDirectory, strangersIn, syncDirectory, writeCopyMarker } from './data-directory.ts'
 import { prepareLockFile } from './database-file.ts'
+import { makeDirectory } from './make-directory.ts'
 
 /**
  * Copies a data directory into a new one, whether or not a hub is running on it: everything that was committed when the copy began,
@@ -35,7 +36,7 @@ export async function backup(from: string, to: string): Promise<number> {
 async function makeEmpty(path: string): Promise<void> {
   let names: string[]
   try {
-    await mkdir(path, { recursive: true })
+    await makeDirectory(path)
     names = await strangersIn(path)
   } catch (error) {
     throw new FanfareError('data_unusable', `${path} cannot be used: ${sentence((error as Error).message)}`)

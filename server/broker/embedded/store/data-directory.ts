@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { access, type FileHandle, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,6 +8,7 @@ import { sentence } from '../../../../shared/error-text.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
 import { isDatabaseIntact } from './database-check.ts'
 import { createDatabase, FileTail, prepareLockFile } from './database-file.ts'
+import { makeDirectory } from './make-directory.ts'
 
 /** A directory that belongs to this process until it is released. */
 export interface DataDirectory {
@@ -62,7 +63,7 @@ const HARMLESS = [
 /** Creates or opens a data directory. Never writes into one that it does not recognise. */
 export async function openDataDirectory(path: string, options: DirectoryOptions = {}): Promise<DataDirectory> {
   try {
-    await mkdir(path, { recursive: true })
+    await makeDirectory(path)
   } catch (error) {
     throw new FanfareError(
       'data_unusable',

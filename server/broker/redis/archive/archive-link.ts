@@ -14,6 +14,10 @@ export class ArchiveLink extends BrokerLink {
   override ask(...command: [string, ...Argument[]]): Promise<unknown> {
     return orLost(super.ask(...command))
   }
+
+  override askBytes(...command: [string, ...Argument[]]): Promise<unknown> {
+    return orLost(super.askBytes(...command))
+  }
 }
 
 async function orLost<Answer>(answer: Promise<Answer>): Promise<Answer> {

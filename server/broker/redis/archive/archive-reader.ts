@@ -17,12 +17,12 @@ import {
 } from '../../archive.ts'
 import { isReplaced, valueName } from '../../rules/last-value.ts'
 import { listOf, type SpaceState } from '../answers.ts'
-import { headOf } from '../composed-block.ts'
 import type { Argument, BrokerLink } from '../link.ts'
 import { QUEUE_MESSAGES, QUEUE_NUMBERS } from '../lua/archive.ts'
-import { BLOCKS, QUEUE_LOOK, STATE } from '../lua/reads.ts'
-import { decodeRecord } from '../record.ts'
+import { QUEUE_LOOK, STATE } from '../lua/reads.ts'
+import { messagesOf } from '../raw-block.ts'
 import { StreamMirror } from '../stream-mirror.ts'
+import { StreamReads } from '../stream-reads.ts'
 import { letterIn, messageIn } from './queued-parts.ts'
 
 interface NumberedQueue {
@@ -37,9 +37,11 @@ const PAGE_CHAPTERS = 50
 /** Reads a space of a Redis as the records of an archive. */
 export class ArchiveReader {
   private readonly link: BrokerLink
+  private readonly reads: StreamReads
 
   constructor(link: BrokerLink) {
     this.link = link
+    this.reads = new StreamReads(link, () => '')
   }
 
   async names(): Promise<Names> {
@@ -81,31 +83,32 @@ export class ArchiveReader {
   }
 
   private async *messages(mirror: StreamMirror): AsyncIterable<StreamMessage> {
-    const { number, first, next, options } = mirror
+    const { first, next, options } = mirror
     for (let at = first; at < next; ) {
-      const found = (await this.run(BLOCKS, number, at, BATCH_BYTES, PAGE_BLOCKS)) as Buffer[]
-      if (found.length === 0) return
+      const blocks = await this.reads.blocks(mirror, at, PAGE_BLOCKS, BATCH_BYTES)
+      if (blocks.length === 0) return
       const messages: StreamMessage[] = []
-      // Members of the index, each followed by its block.
-      for (let n = 1; n < found.length; n += 2) messages.push(...messagesOf(options.name, found[n] as Buffer))
-      const after = (messages.at(-1)?.offset ?? next) + 1
-      const read = messages.filter(({ offset }) => offset >= at)
-      yield* options.lastValue ? await this.standing(number, read) : read
-      at = after
+      let last = at
+      for (const { parts, offset, time: publishedAt, offsets } of messagesOf(options.name, blocks)) {
+        last = offset
+        if (offset < at) continue
+        const { id, topic, key, expiresAt, rest, payload } = parts
+        messages.push({
+          offset,
+          publishedAt,
+          offsets: { ...offsets },
+          content: { id, topic, key, expiresAt, rest, payload },
+        })
+      }
+      yield* options.lastValue ? await this.standing(mirror, messages) : messages
+      at = last + 1
     }
   }
 
-  private async standing(number: number, messages: StreamMessage[]): Promise<StreamMessage[]> {
+  private async standing(mirror: StreamMirror, messages: StreamMessage[]): Promise<StreamMessage[]> {
     const names = messages.map(({ content: { topic, key } }) => valueName(topic, key))
-    const offsets: (string | null)[] = []
-    for (let at = 0; at < names.length; at += BATCH_RECORDS) {
-      const some = names.slice(at, at + BATCH_RECORDS)
-      offsets.push(...((await this.link.ask('HMGET', this.link.keys.values(number), ...some)) as (string | null)[]))
-    }
-    return messages.filter(({ offset }, at) => {
-      const stands = offsets[at]
-      return typeof stands !== 'string' || !isReplaced(offset, Number(stands))
-    })
+    const offsets = await this.reads.standing(mirror, names)
+    return messages.filter(({ offset }, at) => !isReplaced(offset, offsets[at]))
   }
 
   private async cursors({ number, next }: StreamMirror): Promise<ArchivedCursor[]> {
@@ -204,7 +207,8 @@ export class ArchiveReader {
       const { ids, idChapters } = this.link.keys
       const page = (await this.link.ask('LRANGE', idChapters, at, at + PAGE_CHAPTERS - 1)) as string[]
       for (const chapter of page) {
-        const [time, commit, ...identities] = chapter.split('\n') as [string, string, ...string[]]
+        const [time, commit, ...lines] = chapter.split('\n') as [string, string, ...string[]]
+        const identities = lines.filter((line) => line !== '')
         const places = identities.length === 0 ? [] : ((await this.link.ask('HMGET', ids, ...identities)) as unknown[])
         const left = identities.flatMap((identity, n) => {
           const found = placesIn(places[n], commit, names, trimmed)
@@ -218,20 +222,6 @@ export class ArchiveReader {
 
   private run(script: string, ...args: Argument[]): Promise<unknown> {
     return this.link.read(script, ['', ...args])
-  }
-}
-
-function* messagesOf(stream: string, bytes: Buffer): Iterable<StreamMessage> {
-  const { head, at: recordsAt } = headOf(bytes)
-  let at = recordsAt
-  for (const [count, publishedAt, bases] of head.s) {
-    for (let n = 0; n < count; n++) {
-      const [{ id, topic, key, expiresAt, rest, payload }, end] = decodeRecord(bytes, at)
-      const offsets = Object.fromEntries(Object.entries(bases).map(([name, base]) => [name, base + n]))
-      const content = { id, topic, key, expiresAt, rest, payload }
-      yield { offset: offsets[stream] as number, publishedAt, offsets, content }
-      at = end
-    }
   }
 }
 

@@ -1,10 +1,9 @@
-import type { Buffer } from 'node:buffer'
 import type { ArchivedStream, Batch, IdChapter, StreamMessage } from '../../archive.ts'
 import { canonical } from '../../rules/declarations.ts'
 import { Identities } from '../../rules/identity.ts'
 import { valueName } from '../../rules/last-value.ts'
-import { type BlockHead, type Segment, storedBlock } from '../composed-block.ts'
 import type { Argument, BrokerLink } from '../link.ts'
+import { type KeptMessage, storedBlock } from '../raw-block.ts'
 import type { Op } from '../writer.ts'
 import { partsOfLetter, partsOfMessage, recordOf } from './queued-parts.ts'
 
@@ -57,7 +56,12 @@ export class ArchiveWriter {
     const { number, keepsValues } = await this.streamOf(stream)
     const newest = await this.newestBefore(number, messages)
     const blocks: Argument[] = []
-    for (const some of inBlocks(messages)) blocks.push(...blockArgs(stream, some, newest))
+    for (const some of inBlocks(messages)) {
+      const before = new Map(newest)
+      for (const { topic, offset } of some) newest.set(topic, offset)
+      const { member, last, head, records } = storedBlock(stream, some, (topic) => before.get(topic) as number)
+      blocks.push(member, last, some.length, head, records)
+    }
     const topics = [...newest].flatMap(([topic, offset]) => [topic, offset])
     const ops: Op[] = [
       { name: 'blocks', args: [stream, ...blocks] },
@@ -91,12 +95,12 @@ function streamOp({ options, epoch, first, next, trimmedTo, newestTime, isIndexe
   return { name: 'stream', args: [name, JSON.stringify(options), canonical(options), epoch, ...limits, ...state] }
 }
 
-function* inBlocks(messages: readonly StreamMessage[]): Iterable<{ message: StreamMessage; record: Buffer }[]> {
-  let block: { message: StreamMessage; record: Buffer }[] = []
+function* inBlocks(messages: readonly StreamMessage[]): Iterable<KeptMessage[]> {
+  let block: KeptMessage[] = []
   let bytes = 0
-  for (const message of messages) {
-    const record = recordOf(message.content)
-    block.push({ message, record })
+  for (const { offset, publishedAt: time, offsets, content } of messages) {
+    const record = recordOf(content)
+    block.push({ offset, time, topic: content.topic, record, offsets })
     bytes += record.length
     if (bytes < BLOCK_BYTES) continue
     yield block
@@ -104,47 +108,6 @@ function* inBlocks(messages: readonly StreamMessage[]): Iterable<{ message: Stre
     bytes = 0
   }
   if (block.length > 0) yield block
-}
-
-/** Its place in the index, last offset, number of messages, and bytes. Moves `newest` on. */
-function blockArgs(
-  stream: string,
-  block: readonly { message: StreamMessage; record: Buffer }[],
-  newest: Map<string, number>,
-): Argument[] {
-  const messages = block.map(({ message }) => message)
-  const before: Record<string, number> = {}
-  for (const { offset, content } of messages) {
-    before[content.topic] ??= newest.get(content.topic) as number
-    newest.set(content.topic, offset)
-  }
-  const head: BlockHead = { s: segmentsOf(messages), p: before }
-  const { member, bytes, last } = storedBlock(
-    stream,
-    head,
-    block.map(({ record }) => record),
-  )
-  return [member, last, messages.length, bytes]
-}
-
-/** Runs of messages of one time whose offsets follow each other in all streams. */
-function segmentsOf(messages: readonly StreamMessage[]): Segment[] {
-  const segments: Segment[] = []
-  for (const { publishedAt, offsets } of messages) {
-    const last = segments.at(-1)
-    if (last && continues(last, publishedAt, offsets)) segments[segments.length - 1] = [last[0] + 1, last[1], last[2]]
-    else segments.push([1, publishedAt, offsets])
-  }
-  return segments
-}
-
-function continues([count, time, bases]: Segment, publishedAt: number, offsets: Segment[2]): boolean {
-  const names = Object.keys(offsets)
-  return (
-    time === publishedAt &&
-    names.length === Object.keys(bases).length &&
-    names.every((name) => offsets[name] === (bases[name] ?? Number.NaN) + count)
-  )
 }
 
 function argsOfChapter({ time, ids }: IdChapter): Argument[] {

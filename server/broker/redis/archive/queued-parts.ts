@@ -113,10 +113,8 @@ function bodyOf({ content, publishedAt, offsets, scope }: QueuedContent, identit
   // If the hub chose the id, it is not among the remembered ones, and nothing looks for it.
   const identity = scope === undefined ? identities.of({ publisher: undefined, topic, id }) : scope + id
   const places = JSON.stringify(offsets).slice(1, -1)
-  const about = Buffer.from([publishedAt, identity, scope === undefined ? 0 : 1, places].join('\n'))
-  const length = Buffer.alloc(2)
-  length.writeUInt16BE(about.length)
-  return Buffer.concat([length, about, recordOf(content)])
+  const about = [publishedAt, identity, scope === undefined ? 0 : 1, places, ''].join('\n')
+  return Buffer.concat([Buffer.from(about), recordOf(content)])
 }
 
 export function recordOf(content: Content): Buffer {

@@ -1,5 +1,7 @@
 import { PRELUDE } from './prelude.ts'
+import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUES } from './queues.ts'
+import { NODES } from './reads.ts'
 
 // A copy of the whole space, to or from another broker: see `broker/archive.ts`. No node is there meanwhile.
 
@@ -9,6 +11,7 @@ import { QUEUES } from './queues.ts'
  */
 export const HOLD = `#!lua flags=allow-oom
 ${PRELUDE}
+${NODES}
 local holder, held = ARGV[2], call('HGET', P .. 'copying', 'holder')
 if held and held ~= holder and held ~= ARGV[4] then return { 'BUSY', held } end
 local time = call('TIME')
@@ -19,12 +22,7 @@ if #live > 0 then
   for _, node in ipairs(live) do found[#found + 1] = call('HGET', P .. 'n:' .. node, 'name') or node end
   return found
 end
-for _, lapsed in ipairs(call('ZRANGE', P .. 'nodes', 0, -1)) do
-  call('ZREM', P .. 'nodes', lapsed)
-  local lessee = call('HGET', P .. 'n:' .. lapsed, 'lessee')
-  if lessee then call('SADD', P .. 'lapsed', lessee) end
-  call('PEXPIRE', P .. 'n:' .. lapsed, 600000)
-end
+for _, lapsed in ipairs(call('ZRANGE', P .. 'nodes', 0, -1)) do remove(lapsed) end
 call('HSET', P .. 'copying', 'holder', holder)
 call('PEXPIRE', P .. 'copying', ARGV[3])
 return { 'HELD' }
@@ -88,13 +86,14 @@ local function put(hash, at)
   call('HSET', hash, unpack(a, at))
 end
 
--- name; of each block its member, last offset, messages and bytes
+-- name; of each block its member, last offset, messages, head and records
 steps.blocks = function()
   local s = P .. 's:' .. numberOf('streams', a[1])
-  for at = 2, #a, 4 do
+  for at = 2, #a, 5 do
+    local first = string.match(a[at], '^%d+')
     call('ZADD', s .. ':i', a[at + 1], a[at])
-    call('HSET', s .. ':b', string.match(a[at], '^%d+'), a[at + 3])
-    call('HINCRBY', s, 'bytes', #a[at + 3])
+    call('HSET', s .. ':b', first, a[at + 4], 'h' .. first, a[at + 3])
+    call('HINCRBY', s, 'bytes', #a[at + 3] + #a[at + 4])
     call('HINCRBY', s, 'entries', a[at + 2])
   end
 end
@@ -158,7 +157,7 @@ steps.ids = function()
       set[#set + 1] = time .. ':' .. commit .. ':' .. string.gsub(a[n + 1], '([sq])([^=,]+)=(%d+)', placed)
     end
     call('HSET', P .. 'ids', unpack(set))
-    call('RPUSH', P .. 'ids:l', table.concat(chapter, '\n'))
+    call('RPUSH', P .. 'ids:l', table.concat(chapter, '\n') .. '\n')
     at = at + 2 + 2 * count
   end
 end
@@ -175,13 +174,14 @@ function q.restore(s, seq, header, body, failure)
   elseif due > 0 and q.back > 0 then
     due = due + q.back
     local time, flags = struct.unpack('>dB', header)
-    header = struct.pack('>d' .. string.sub(HEAD, 2), time, flags, h.priority, h.bytes, h.size, h.expires, due) .. h.key
+    header = struct.pack(STORED, time, flags, h.priority, h.bytes, h.size, h.expires, due) .. h.key
   end
   s.size, s.bytes, s.wbytes = s.size + 1, s.bytes + h.bytes, s.wbytes + h.bytes
-  for list, value in pairs({ zo = seq, h = header, m = body }) do
-    s[list][#s[list] + 1] = seq
-    s[list][#s[list] + 1] = value
-  end
+  local n, member = s.added, text(seq)
+  s.zo[n + 1], s.zo[n + 2] = member, member
+  s.h[n + 1], s.h[n + 2] = member, header
+  s.m[n + 1], s.m[n + 2] = member, body
+  s.added = n + 2
   if h.expires > 0 then call('ZADD', q.key(s.k, ':x'), h.expires, seq) end
   if not h.keyed then
     if not q.offer(s, seq, h.priority, due) and failure == '' then s.undue = s.undue + 1 end
@@ -189,10 +189,11 @@ function q.restore(s, seq, header, body, failure)
     local g = q.group(s, h.key)
     g.n = g.n + 1
     if seq > g.t then g.u, s.undue = g.u + 1, s.undue + 1 end
-    call('ZADD', q.key(s.k, ':gz'), 0, q.member(h.key, seq))
+    s.gz[#s.gz + 1] = 0
+    s.gz[#s.gz + 1] = q.member(h.key, seq)
     if g.p == 0 and g.l == NONE then q.offer(s, seq, h.priority, due, g) end
   end
-  if #s.zo >= 1000 then q.flush(s) end
+  if s.added >= 1000 then q.flush(s) end
 end
 `
 
@@ -204,6 +205,7 @@ export const COPY_STEP = `#!lua
 ${PRELUDE}
 local node = ''
 ${QUEUES}
+${QUEUE_GROUPS}
 ${OPS}
 if call('HGET', P .. 'copying', 'holder') ~= ARGV[2] then return 'LOST' end
 local step = tonumber(ARGV[3])
@@ -231,6 +233,7 @@ return call('HMGET', META, 'copySource', 'copyStep', 'copyFinished')
 export const QUEUE_NUMBERS = `#!lua flags=no-writes
 ${PRELUDE}
 ${QUEUES}
+${QUEUE_GROUPS}
 local s = q.load(ARGV[2])
 q.mono()
 return { s.next, s.letter, text(q.back) }
@@ -240,6 +243,7 @@ return { s.next, s.letter, text(q.back) }
 export const QUEUE_MESSAGES = `#!lua flags=no-writes
 ${PRELUDE}
 ${QUEUES}
+${QUEUE_GROUPS}
 local found, left = {}, tonumber(ARGV[3])
 for at = 4, #ARGV do
   if left <= 0 then break end

@@ -143,7 +143,7 @@ ops.index = function(at)
   return {}
 end
 
--- number; how many messages are dropped; count, and the members of the blocks that go; count, and of each new block its member and bytes
+-- number; how many messages are dropped; count, and the members of the blocks that go; count, and of each new block its last offset, member, head and records
 ops.rewrite = function(at)
   local s = stream(ARGV[at])
   if not s then return {} end
@@ -156,14 +156,15 @@ ops.rewrite = function(at)
   for _, member in ipairs(members) do
     local first, bytes = place(member)
     call('ZREM', i, member)
-    call('HDEL', b, text(first))
+    call('HDEL', b, text(first), 'h' .. text(first))
     s.bytes = s.bytes - bytes
   end
   local from = at + 3 + #members
-  for n = from + 1, from + 3 * tonumber(ARGV[from]), 3 do
+  for n = from + 1, from + 4 * tonumber(ARGV[from]), 4 do
+    local first = text(place(ARGV[n + 1]))
     call('ZADD', i, ARGV[n], ARGV[n + 1])
-    call('HSET', b, text(place(ARGV[n + 1])), ARGV[n + 2])
-    s.bytes = s.bytes + #ARGV[n + 2]
+    call('HSET', b, first, ARGV[n + 3], 'h' .. first, ARGV[n + 2])
+    s.bytes = s.bytes + #ARGV[n + 2] + #ARGV[n + 3]
   end
   s.entries = s.entries - tonumber(ARGV[at + 1])
   s.superseded = s.superseded - tonumber(ARGV[at + 1])

@@ -15,7 +15,7 @@ end
 local now = clock()
 
 local function text(number)
-  return string.format('%.0f', number)
+  return string.format('%d', number)
 end
 
 local function key(stream, table)
@@ -57,10 +57,10 @@ local function valueNameAt(body, at)
   return name, keyAt + keyLength + restLength + payloadLength
 end
 
--- The head of a block, and where its records begin.
-local function headOf(block)
-  local length = struct.unpack('>I4', block)
-  return cjson.decode(string.sub(block, 5, 4 + length)), 5 + length
+-- What a block says of its records, or nil. They are two fields, because this Lua hashes every string that it gets or makes, byte by byte.
+local function headOf(stream, first)
+  local head = call('HGET', key(stream, 'b'), 'h' .. text(first))
+  return head and cjson.decode(head)
 end
 
 -- A member of the index of blocks: first offset, bytes, times of its first and last message, messages.
@@ -70,12 +70,11 @@ local function place(member)
 end
 
 -- The offsets of a block of a stream, in order, with the names of their values.
-local function valuesOf(s, block)
-  local head, at = headOf(block)
-  local offsets, names = {}, {}
+local function valuesOf(s, head, records)
+  local offsets, names, at = {}, {}, 1
   for _, segment in ipairs(head.s) do
     for n = 0, segment[1] - 1 do
-      local name, behind = valueNameAt(block, at)
+      local name, behind = valueNameAt(records, at)
       offsets[#offsets + 1] = segment[3][s.name] + n
       names[#names + 1] = name
       at = behind

@@ -11,8 +11,13 @@ local function placesLeft(places)
   return left
 end
 
-local function knownAmong(identities, window)
-  local known = {}
+local function knownAmong(segments, window)
+  local identities, known = {}, {}
+  for _, segment in ipairs(segments) do
+    for _, identity in ipairs(segment.identities) do
+      if identity ~= '' then identities[#identities + 1] = identity end
+    end
+  end
   for at, value in ipairs(fetch(P .. 'ids', identities)) do
     if value then
       local time, _, places = string.match(value, '^(%d+):(%d+):(.*)$')
@@ -30,13 +35,14 @@ local function forgetIds(window, limit)
   for _ = 1, 20 do
     local chapter = call('LINDEX', P .. 'ids:l', 0)
     if not chapter then return end
-    local time, commit, at = string.match(chapter, '^(%d+)\n(%d+)\n()')
+    local time, commit = string.match(chapter, '^(%d+)\n(%d+)\n')
     local isOver = tonumber(time) <= now - window
     local excess = call('HLEN', P .. 'ids') - limit
     if not isOver and excess <= 0 then return end
     local gone = tonumber(call('HGET', META, 'idsGone')) or 0
-    local mine, seen, isWhole = {}, 0, true
-    for identity in string.gmatch(string.sub(chapter, at), '[^\n]+') do
+    -- The first two lines are no ids.
+    local mine, seen, isWhole = {}, -2, true
+    for identity in string.gmatch(chapter, '[^\n]+') do
       seen = seen + 1
       if seen > gone then
         if not isOver and #mine >= excess then isWhole = false break end
@@ -44,10 +50,10 @@ local function forgetIds(window, limit)
         gone = seen
       end
     end
-    local left = {}
+    local left, head = {}, time .. ':' .. commit .. ':'
     for n, value in ipairs(fetch(P .. 'ids', mine)) do
       -- It may have come again since, if what it went to was gone.
-      if value and string.match(value, '^%d+:(%d+):') == commit then left[#left + 1] = mine[n] end
+      if value and string.sub(value, 1, #head) == head then left[#left + 1] = mine[n] end
     end
     if #left > 0 then call('HDEL', P .. 'ids', unpack(left)) end
     if isWhole then
@@ -80,11 +86,12 @@ local function putBlock(s, time)
   end
   call('HSET', t, unpack(set))
   local head = cjson.encode({ s = block.segments, p = before })
-  local bytes = struct.pack('>I4', #head) .. head .. table.concat(block.bodies)
-  call('HSET', key(s.number, 'b'), text(block.first), bytes)
-  local member = text(block.first) .. ':' .. #bytes .. ':' .. text(time) .. ':' .. text(time) .. ':' .. block.count
+  local records = #block.bodies == 1 and block.bodies[1] or table.concat(block.bodies)
+  local first, bytes = text(block.first), #head + #records
+  call('HSET', key(s.number, 'b'), first, records, 'h' .. first, head)
+  local member = first .. ':' .. bytes .. ':' .. text(time) .. ':' .. text(time) .. ':' .. block.count
   call('ZADD', key(s.number, 'i'), text(block.first + block.count - 1), member)
-  s.bytes = s.bytes + #bytes
+  s.bytes = s.bytes + bytes
 end
 
 -- The values of a segment stand, and those that they replace are counted. "from" is where indexing has not been yet.
@@ -134,14 +141,18 @@ local function take(at, count, step)
 end
 
 local function readSegment(at)
-  local segment = { count = tonumber(ARGV[at]), bases = {}, bodies = nil }
+  local segment = { count = tonumber(ARGV[at]), bases = {}, places = {}, identities = {} }
   segment.streams, at = take(at + 2, tonumber(ARGV[at + 1]), 1)
   segment.topics, at = take(at + 1, tonumber(ARGV[at]), 2)
   segment.values, at = take(at + 1, tonumber(ARGV[at]), 1)
   segment.queues, at = take(at + 1, tonumber(ARGV[at]), 1)
   if #segment.queues > 0 then segment.attrs, at = take(at, segment.count, 1) end
-  segment.body = ARGV[at]
-  return segment, at + 1
+  segment.ids = ARGV[at]
+  for identity in string.gmatch(segment.ids, '([^\n]*)\n') do
+    segment.identities[#segment.identities + 1] = identity
+  end
+  segment.body = ARGV[at + 1]
+  return segment, at + 2
 end
 
 local function placeSegment(segment, time, touched)
@@ -149,7 +160,6 @@ local function placeSegment(segment, time, touched)
     local s = stream(number)
     segment.bases[s.name] = s.next
   end
-  segment.places = {}
   for _, number in ipairs(segment.streams) do
     local s = stream(number)
     segment.places[#segment.places + 1] = { number, s.next }
@@ -158,55 +168,60 @@ local function placeSegment(segment, time, touched)
   end
 end
 
-local function rememberIds(identities, wheres, segments, time)
-  local set, chapter = {}, { text(now), text(commit()) }
-  for at, identity in ipairs(identities) do
-    local segment, n = segments[tonumber(wheres[2 * at - 1])], tonumber(wheres[2 * at])
-    local places = {}
-    for _, where in ipairs(segment.places) do places[#places + 1] = 's' .. where[1] .. '=' .. text(where[2] + n) end
-    for i, number in ipairs(segment.queues) do
-      local seq = segment.seqs[n + 1][i]
-      if seq then places[#places + 1] = 'q' .. number .. '=' .. text(seq) end
+-- Where a message of a segment is, in the form in which its id remembers it.
+local function placesOf(segment, n)
+  local places = {}
+  for at, place in ipairs(segment.places) do places[at] = 's' .. place[1] .. '=' .. text(place[2] + n - 1) end
+  for at, number in ipairs(segment.queues) do
+    local seq = segment.seqs[n][at]
+    if seq then places[#places + 1] = 'q' .. number .. '=' .. text(seq) end
+  end
+  return table.concat(places, ',')
+end
+
+local function rememberIds(segments)
+  local time, number = text(now), text(commit())
+  local head = time .. ':' .. number .. ':'
+  local set, chapter = {}, { time .. '\n' .. number .. '\n' }
+  for _, segment in ipairs(segments) do
+    local remembered = {}
+    for n, identity in ipairs(segment.identities) do
+      local places = identity ~= '' and placesOf(segment, n) or ''
+      if places ~= '' then
+        set[#set + 1] = identity
+        set[#set + 1] = head .. places
+        remembered[#remembered + 1] = identity
+      end
     end
-    if #places > 0 then
-      set[#set + 1] = identity
-      set[#set + 1] = text(now) .. ':' .. text(commit()) .. ':' .. table.concat(places, ',')
-      chapter[#chapter + 1] = identity
-    end
+    local isAll = #remembered == segment.count
+    chapter[#chapter + 1] = isAll and segment.ids or table.concat(remembered, '\n') .. '\n'
   end
   if #set == 0 then return end
   call('HSET', P .. 'ids', unpack(set))
-  call('RPUSH', P .. 'ids:l', table.concat(chapter, '\n'))
+  call('RPUSH', P .. 'ids:l', table.concat(chapter))
 end
 
--- generation, window, limit; ids: count, the ids, of each its segment and its place there; segments: count, and each; acks: count, and each.
+-- generation, window, limit; segments: count, and each; acks: count, and each.
 ops.publish = function(at)
   if tonumber(ARGV[at]) ~= generation() then return { x = 'STALE' } end
   local window, limit = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local count = tonumber(ARGV[at + 3])
-  local identities, wheres
-  identities, at = take(at + 4, count, 1)
-  wheres, at = take(at, count, 2)
-  local known = knownAmong(identities, window)
+  local segmentCount = tonumber(ARGV[at + 3])
+  at = at + 4
+  local segments, touched = {}, {}
+  for n = 1, segmentCount do segments[n], at = readSegment(at) end
+  local known = knownAmong(segments, window)
   if #known > 0 then return { x = 'KNOWN', k = known } end
   local time = math.max(now, tonumber(call('HGET', META, 'time')) or 0)
-  local segments, touched = {}, {}
-  local segmentCount = tonumber(ARGV[at])
-  at = at + 1
-  for n = 1, segmentCount do segments[n], at = readSegment(at) end
   local acks = q.readAcks(at)
   local lost = q.lostAmong(acks)
   if #lost > 0 then return { x = 'LOST', l = lost } end
   local units, unitOf = q.units(segments, acks)
   local refused = q.withoutRoom(units)
   if #refused > 0 then return { x = 'ROOM', w = refused } end
-  local named = {}
-  for n = 1, segmentCount do named[n] = {} end
-  for n, identity in ipairs(identities) do named[tonumber(wheres[2 * n - 1])][tonumber(wheres[2 * n]) + 1] = identity end
   local first = 0
   for n, segment in ipairs(segments) do
     placeSegment(segment, time, touched)
-    q.enterSegment(segment, first, unitOf, named[n], time)
+    q.enterSegment(segment, first, unitOf, segment.identities, time)
     messages[n] = { segment.count, segment.bases, #segment.queues > 0 and 1 or 0 }
     bodies[n] = segment.body
     first = first + segment.count
@@ -214,7 +229,7 @@ ops.publish = function(at)
   for _, ack in ipairs(acks) do q.doEnd(ack) end
   for _, s in pairs(touched) do if s.block then putBlock(s, time) end end
   if next(touched) then call('HSET', META, 'time', text(time)) end
-  if count > 0 then rememberIds(identities, wheres, segments, time) end
+  rememberIds(segments)
   forgetIds(window, limit)
   messageTime = time
   return {}

@@ -110,8 +110,7 @@ end
 
 -- The ids of messages that have gone to another place, or are gone: 'to' is nil then.
 function q.moved(body, from, to)
-  local length = struct.unpack('>I2', body)
-  local identity = string.match(string.sub(body, 3, 2 + length), '^[^\n]*\n([^\n]*)')
+  local identity = string.match(body, '^[^\n]*\n([^\n]*)')
   local v = identity ~= '' and call('HGET', P .. 'ids', identity)
   if not v then return end
   local head, places = string.match(v, '^([^:]*:[^:]*:)(.*)$')

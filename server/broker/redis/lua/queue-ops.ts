@@ -56,12 +56,20 @@ ops.qack = function(at)
   call('HDEL', q.key(s.k, ':h'), unpack(held))
   call('HDEL', q.key(s.k, ':m'), unpack(held))
   if call('HLEN', q.key(s.k, ':f')) > 0 then call('HDEL', q.key(s.k, ':f'), unpack(held)) end
+  local keys, members = {}, {}
   for i, seq in ipairs(held) do
-    local h = q.parse(heads[i])
-    s.bytes = s.bytes - h.bytes
-    if h.keyed then
-      call('ZREM', q.key(s.k, ':gz'), q.member(h.key, tonumber(seq)))
-      local g = q.group(s, h.key)
+    local _, flags, _, bytes, _, _, _, keyAt = struct.unpack(STORED, heads[i])
+    s.bytes = s.bytes - bytes
+    if flags % 2 == 1 then
+      keys[#keys + 1] = string.sub(heads[i], keyAt)
+      members[#members + 1] = q.member(keys[#keys], tonumber(seq))
+    end
+  end
+  if #keys > 0 then
+    call('ZREM', q.key(s.k, ':gz'), unpack(members))
+    q.expectGroups(s, keys)
+    for _, each in ipairs(keys) do
+      local g = q.group(s, each)
       g.l = NONE
       q.check(s, g)
     end
@@ -121,10 +129,15 @@ ops.qlease = function(at)
     if #popped == 0 then break end
     local seqs, out, back = {}, {}, {}
     for i = 1, #popped, 2 do seqs[#seqs + 1] = popped[i] end
-    local heads = call('HMGET', q.key(s.k, ':h'), unpack(seqs))
+    local heads, keys = {}, {}
+    for i, h in ipairs(call('HMGET', q.key(s.k, ':h'), unpack(seqs))) do
+      heads[i] = q.parse(h)
+      if heads[i].keyed then keys[#keys + 1] = heads[i].key end
+    end
+    q.expectGroups(s, keys)
     local failed = failures and call('HMGET', q.key(s.k, ':f'), unpack(seqs)) or {}
     for i, seq in ipairs(seqs) do
-      local h = q.parse(heads[i])
+      local h = heads[i]
       if taken >= bytes then
         back[#back + 1] = popped[2 * i]
         back[#back + 1] = seq
@@ -189,6 +202,7 @@ ops.qtime = function(at)
   if not s then return {} end
   q.expire(s, 500)
   q.wake(s, 1000)
+  q.trimLetters(s)
   return {}
 end
 

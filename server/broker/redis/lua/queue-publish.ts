@@ -7,7 +7,7 @@ function q.readAcks(at)
   at = at + 1
   for n = 1, count do
     local ack = q.ending(ARGV, at)
-    ack.first, ack.count, ack.unit = tonumber(ARGV[at + q.FIELDS]), tonumber(ARGV[at + q.FIELDS + 1]), { needs = {}, ack = n }
+    ack.first, ack.count, ack.unit = tonumber(ARGV[at + q.FIELDS]), tonumber(ARGV[at + q.FIELDS + 1]), { needs = {}, of = {}, ack = n }
     acks[n] = ack
     at = at + q.FIELDS + 2
   end
@@ -15,13 +15,13 @@ function q.readAcks(at)
 end
 
 function q.need(unit, n, bytes)
-  for _, need in ipairs(unit.needs) do
-    if need.n == n then
-      need.messages, need.bytes = need.messages + 1, need.bytes + bytes
-      return
-    end
+  local need = unit.of[n]
+  if not need then
+    need = { n = n, messages = 0, bytes = 0 }
+    unit.of[n] = need
+    unit.needs[#unit.needs + 1] = need
   end
-  unit.needs[#unit.needs + 1] = { n = n, messages = 1, bytes = bytes }
+  need.messages, need.bytes = need.messages + 1, need.bytes + bytes
 end
 
 -- Messages that come in together or not at all: one, or those of an ack. Gives them in order, and the one of each message.
@@ -32,7 +32,7 @@ function q.units(segments, acks)
       place = place + 1
       while acks[ackAt] and acks[ackAt].first + acks[ackAt].count <= place do ackAt = ackAt + 1 end
       local ack = acks[ackAt]
-      local unit = ack and ack.first <= place and ack.unit or { needs = {}, place = place }
+      local unit = ack and ack.first <= place and ack.unit or { needs = {}, of = {}, place = place }
       if #segment.queues > 0 then
         local _, _, bytes = struct.unpack(HEAD, segment.attrs[n])
         for _, number in ipairs(segment.queues) do q.need(unit, number, bytes) end
@@ -52,31 +52,50 @@ function q.lostAmong(acks)
   return lost
 end
 
+-- What each message of a segment has in a queue: where else it is, a line each, and its record.
+function q.bodiesOf(segment, identities, time)
+  local bodies, names, at = {}, {}, 1
+  for name in pairs(segment.bases) do names[#names + 1] = name end
+  time = text(time) .. '\n'
+  for n = 1, segment.count do
+    local flags, _, _, size = struct.unpack(HEAD, segment.attrs[n])
+    local offsets = {}
+    for i, name in ipairs(names) do offsets[i] = '"' .. name .. '":' .. text(segment.bases[name] + n - 1) end
+    local scoped = flags >= 2 and '\n1\n' or '\n0\n'
+    bodies[n] = time .. (identities[n] or '') .. scoped .. table.concat(offsets, ',') .. '\n' .. string.sub(segment.body, at, at + size - 1)
+    at = at + size
+  end
+  return bodies
+end
+
+-- The room for messages that come in together is made before the first of them.
+function q.roomForUnit(unit)
+  if unit.hasRoom then return end
+  unit.hasRoom = true
+  for _, need in ipairs(unit.needs) do
+    local s = q.load(need.n)
+    if s then q.makeRoom(s, need.messages, need.bytes, 100000) end
+  end
+end
+
 -- Puts the messages of a segment into its queues. identities: those of its messages, by place.
 function q.enterSegment(segment, first, unitOf, identities, time)
   if #segment.queues == 0 then return end
-  local at, names = 1, {}
-  for name in pairs(segment.bases) do names[#names + 1] = name end
+  local bodies, keys = q.bodiesOf(segment, identities, time), {}
+  for _, attr in ipairs(segment.attrs) do
+    if #attr > ATTRIBUTES then keys[#keys + 1] = string.sub(attr, ATTRIBUTES + 1) end
+  end
   segment.seqs = {}
+  for _, number in ipairs(segment.queues) do
+    local s = q.load(number)
+    if s then q.expectGroups(s, keys) end
+  end
   for n = 1, segment.count do
-    local unit, attr = unitOf[first + n], segment.attrs[n]
-    if not unit.hasRoom then
-      unit.hasRoom = true
-      for _, need in ipairs(unit.needs) do
-        local s = q.load(need.n)
-        if s then q.makeRoom(s, need.messages, need.bytes, 100000) end
-      end
-    end
-    local flags, _, _, size = struct.unpack(HEAD, attr)
-    local offsets = {}
-    for i, name in ipairs(names) do offsets[i] = '"' .. name .. '":' .. text(segment.bases[name] + n - 1) end
-    local about = text(time) .. '\n' .. (identities[n] or '') .. '\n' .. (flags >= 2 and '1' or '0') .. '\n' .. table.concat(offsets, ',')
-    local body = struct.pack('>I2', #about) .. about .. string.sub(segment.body, at, at + size - 1)
-    at = at + size
+    q.roomForUnit(unitOf[first + n])
     local seqs = {}
     for i, number in ipairs(segment.queues) do
       local s = q.load(number)
-      seqs[i] = s and q.enter(s, attr, body)
+      seqs[i] = s and q.enter(s, segment.attrs[n], bodies[n])
     end
     segment.seqs[n] = seqs
   end

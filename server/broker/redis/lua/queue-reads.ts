@@ -7,7 +7,7 @@ function q.look(n)
   local oldest, ready = call('ZRANGE', q.key(n, ':o'), 0, 0)[1], false
   oldest = oldest and q.headerOf(s, oldest).time
   for band = 0, 9 do
-    local first = call('ZRANGEBYSCORE', q.key(n, ':r'), band * BAND, '(' .. string.format('%.0f', (band + 1) * BAND), 'LIMIT', 0, 1)[1]
+    local first = call('ZRANGEBYSCORE', q.key(n, ':r'), band * BAND, '(' .. text((band + 1) * BAND), 'LIMIT', 0, 1)[1]
     if first then
       local h, f = q.headerOf(s, first), q.failure(s, first)
       local since = math.max(h.time, (f and f.due or h.due) - q.back)

@@ -11,9 +11,13 @@
 export const QUEUES = String.raw`
 local q = { loaded = {}, list = {} }
 local NONE, READY, DELAYED, FLIGHT = 0, 1, 2, 3
-local BAND = 562949953421312 -- 2^49: the line of one priority
+local BAND = 1e15 -- the line of one priority
 local HEAD = '>BBI4I4dd' -- flags (1: has a key, 2: has a scope), priority, bytes, length of the record, expires, due; the key follows
+local STORED = '>dBBI4I4dd' -- the same of a message that is stored: since when, and its attributes
+local ATTRIBUTES = struct.size(HEAD) -- before the key
 local SEQ = '>I8'
+local NOW = struct.pack('>d', now)
+local ZEROS = string.rep('0', 15)
 
 function q.key(n, part) return P .. 'q:' .. n .. part end
 
@@ -36,7 +40,7 @@ function q.load(n)
   s = cmsgpack.unpack(v[1])
   s.o = cmsgpack.unpack(v[2])
   s.k, s.size0, s.bytes0 = n, s.size, s.bytes
-  s.zo, s.zr, s.h, s.m = {}, {}, {}, {}
+  q.nothingAdded(s)
   s.groups, s.grouped, s.checks, s.news = {}, {}, {}, {}
   q.loaded[n] = s
   q.list[#q.list + 1] = s
@@ -65,140 +69,70 @@ function q.remove(n)
   end
 end
 
+function q.nothingAdded(s)
+  s.zo, s.zr, s.h, s.m, s.gz, s.added, s.offered = {}, {}, {}, {}, {}, 0, 0
+end
+
 -- Writes what has been added, before anything reads it.
 function q.flush(s)
-  if #s.zo == 0 and #s.zr == 0 then return end
-  if #s.zo > 0 then
+  if s.added == 0 and s.offered == 0 and #s.gz == 0 then return end
+  if s.added > 0 then
     call('ZADD', q.key(s.k, ':o'), unpack(s.zo))
     call('HSET', q.key(s.k, ':h'), unpack(s.h))
     call('HSET', q.key(s.k, ':m'), unpack(s.m))
   end
-  if #s.zr > 0 then call('ZADD', q.key(s.k, ':r'), unpack(s.zr)) end
-  s.zo, s.zr, s.h, s.m = {}, {}, {}, {}
+  if #s.gz > 0 then call('ZADD', q.key(s.k, ':gz'), unpack(s.gz)) end
+  if s.offered > 0 then call('ZADD', q.key(s.k, ':r'), unpack(s.zr)) end
+  q.nothingAdded(s)
+end
+
+-- The values of some fields, in their order. A call takes so many arguments only.
+function q.fetch(hash, fields)
+  if #fields <= 500 then return fetch(hash, fields) end
+  local found = {}
+  for from = 1, #fields, 500 do
+    for _, value in ipairs(call('HMGET', hash, unpack(fields, from, math.min(from + 499, #fields)))) do
+      found[#found + 1] = value
+    end
+  end
+  return found
 end
 
 function q.parse(h)
-  local time, flags, priority, bytes, size, expires, due, at = struct.unpack('>d' .. string.sub(HEAD, 2), h)
+  local time, flags, priority, bytes, size, expires, due, at = struct.unpack(STORED, h)
   return { time = time, keyed = flags % 2 == 1, priority = priority, bytes = bytes, expires = expires, due = due,
     key = string.sub(h, at) }
-end
-
--- Groups
-
-function q.share(g)
-  if g.p == 1 or g.l == DELAYED then return 0 end
-  return g.l == READY and g.n - 1 or g.n
-end
-
-function q.group(s, key)
-  local g = s.groups[key]
-  if g then return g end
-  g = { p = 0, l = NONE, n = 0, u = 0, t = -1, key = key, was = 0 }
-  local v = call('HGET', q.key(s.k, ':g'), key)
-  if v then
-    g.p, g.l, g.n, g.u, g.t = struct.unpack('>BBI4I4d', v)
-    g.was = q.share(g)
-  end
-  s.groups[key] = g
-  s.grouped[#s.grouped + 1] = g
-  return g
-end
-
-function q.member(key, seq) return struct.pack('>I4', #key) .. key .. struct.pack(SEQ, seq) end
-
-function q.headOf(s, key)
-  local from = struct.pack('>I4', #key) .. key
-  local found = call('ZRANGEBYLEX', q.key(s.k, ':gz'), '[' .. from, '(' .. from .. string.rep('\255', 9), 'LIMIT', 0, 1)
-  return found[1] and (struct.unpack(SEQ, string.sub(found[1], -8)))
-end
-
--- Puts one in line that may go.
-function q.offer(s, seq, priority, due, g)
-  if due > q.mono() then
-    call('ZADD', q.key(s.k, ':d'), due, seq)
-    if g then g.l = DELAYED end
-    return false
-  end
-  s.zr[#s.zr + 1] = (9 - priority) * BAND + seq
-  s.zr[#s.zr + 1] = seq
-  if g then g.l = READY end
-  return true
-end
-
-function q.failure(s, seq)
-  local f = call('HGET', q.key(s.k, ':f'), seq)
-  if not f then return nil end
-  local attempts, due, said, at = struct.unpack('>I4dB', f)
-  return { attempts = attempts, due = due, error = said == 1 and string.sub(f, at) or nil }
-end
-
--- The heads of groups that have lost theirs take their places.
-function q.heads(s)
-  local checks = s.checks
-  s.checks = {}
-  for _, g in ipairs(checks) do
-    g.check = false
-    if g.p == 0 and g.l == NONE and g.n > 0 then
-      q.flush(s)
-      local seq = q.headOf(s, g.key)
-      local head = q.parse(call('HGET', q.key(s.k, ':h'), seq))
-      local failed = q.failure(s, seq)
-      q.offer(s, seq, head.priority, failed and failed.due or head.due, g)
-    end
-  end
-end
-
--- The group may have another head.
-function q.check(s, g)
-  if g.check then return end
-  g.check = true
-  s.checks[#s.checks + 1] = g
-end
-
-function q.park(s, key)
-  local g = q.group(s, key)
-  if g.l ~= FLIGHT then
-    q.flush(s)
-    local head = q.headOf(s, key)
-    if head then
-      call('ZREM', q.key(s.k, ':r'), head)
-      call('ZREM', q.key(s.k, ':d'), head)
-    end
-    g.l = NONE
-  end
-  g.p = 1
-  call('ZADD', q.key(s.k, ':p'), now, key)
 end
 
 -- Messages
 
 function q.enter(s, attr, body)
-  local seq = s.next
+  local seq, n = s.next, s.added
+  local member = text(seq)
   local flags, priority, bytes, size, expires, due, at = struct.unpack(HEAD, attr)
-  local key = string.sub(attr, at)
   if due > 0 and q.mono() ~= now then
     due = due + q.back
-    attr = struct.pack(HEAD, flags, priority, bytes, size, expires, due) .. key
+    attr = struct.pack(HEAD, flags, priority, bytes, size, expires, due) .. string.sub(attr, at)
   end
   s.next, s.size, s.bytes, s.wbytes, s.published = seq + 1, s.size + 1, s.bytes + bytes, s.wbytes + bytes, s.published + 1
-  s.zo[#s.zo + 1] = seq
-  s.zo[#s.zo + 1] = seq
-  s.h[#s.h + 1] = seq
-  s.h[#s.h + 1] = struct.pack('>d', now) .. attr
-  s.m[#s.m + 1] = seq
-  s.m[#s.m + 1] = body
+  s.zo[n + 1], s.zo[n + 2] = member, member
+  s.h[n + 1], s.h[n + 2] = member, NOW .. attr
+  s.m[n + 1], s.m[n + 2] = member, body
+  s.added = n + 2
   if expires > 0 then call('ZADD', q.key(s.k, ':x'), expires, seq) end
-  if due > 0 then s.news[tostring(seq)] = true end
+  if due > 0 then s.news[member] = true end
   if flags % 2 == 0 then
     if q.offer(s, seq, priority, due) then s.due = s.due + 1 else s.undue = s.undue + 1 end
   else
+    local key = string.sub(attr, at)
     local g = q.group(s, key)
     if g.check then q.heads(s) end
     g.n, g.u, s.undue = g.n + 1, g.u + 1, s.undue + 1
-    call('ZADD', q.key(s.k, ':gz'), 0, q.member(key, seq))
+    s.gz[#s.gz + 1] = 0
+    s.gz[#s.gz + 1] = q.member(key, seq)
     if g.p == 0 and g.l == NONE then q.offer(s, seq, priority, due, g) end
   end
-  if #s.zo >= 1000 then q.flush(s) end
+  if s.added >= 1000 then q.flush(s) end
   return seq
 end
 
@@ -339,23 +273,30 @@ function q.figures(s, stamp)
   s.news = s.news[first]
   local over = call('ZRANGE', q.key(key, ':x'), 0, 0, 'WITHSCORES')[2]
   local soon = math.min(due and due - q.mono() or 1e15, over and over - now or 1e15)
+  local letters = call('XLEN', q.key(key, ':dl'))
+  -- An update has lowered their limit.
+  if letters > s.o.ml then soon = 0 end
   return { tonumber(key), stamp, waiting, s.flight, s.bytes, startable + s.behind, startable,
-    call('ZCARD', q.key(key, ':d')), waiting - s.undue, call('XLEN', q.key(key, ':dl')), call('ZCARD', q.key(key, ':p')),
+    call('ZCARD', q.key(key, ':d')), waiting - s.undue, letters, call('ZCARD', q.key(key, ':p')),
     s.published, s.acked, s.again, s.dropped, s.lost, s.due, math.max(0, soon), s.letter }
 end
 
 function q.write(s)
   q.heads(s)
   q.flush(s)
+  local key, gone, set = q.key(s.k, ':g'), {}, {}
   for _, g in ipairs(s.grouped) do
     if g.u > 0 and g.p == 0 and g.l ~= DELAYED then
       s.due, s.undue, g.u, g.t = s.due + g.u, s.undue - g.u, 0, s.next - 1
     end
     s.behind = s.behind + q.share(g) - g.was
-    if g.n == 0 and g.l == NONE and g.p == 0 then call('HDEL', q.key(s.k, ':g'), g.key) else
-      call('HSET', q.key(s.k, ':g'), g.key, struct.pack('>BBI4I4d', g.p, g.l, g.n, g.u, g.t))
+    if g.n == 0 and g.l == NONE and g.p == 0 then gone[#gone + 1] = g.key else
+      set[#set + 1] = g.key
+      set[#set + 1] = struct.pack('>BBI4I4d', g.p, g.l, g.n, g.u, g.t)
     end
   end
+  for from = 1, #gone, 500 do call('HDEL', key, unpack(gone, from, math.min(from + 499, #gone))) end
+  for from = 1, #set, 500 do call('HSET', key, unpack(set, from, math.min(from + 499, #set))) end
   call('HSET', q.key(s.k, ''), 'c', cmsgpack.pack({ size = s.size, next = s.next, letter = s.letter, bytes = s.bytes, wbytes = s.wbytes,
     flight = s.flight, behind = s.behind, undue = s.undue, published = s.published, acked = s.acked, again = s.again,
     dropped = s.dropped, lost = s.lost, due = s.due }))

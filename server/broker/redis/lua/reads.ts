@@ -1,17 +1,29 @@
 import { PRELUDE } from './prelude.ts'
+import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUE_READS } from './queue-reads.ts'
 import { QUEUES } from './queues.ts'
 
-const NODES = String.raw`
+export const NODES = String.raw`
+-- If no node at all has given a sign of life, Redis was away and not they: each has the time again that it had left.
+local function grantPause(real, lapseMs)
+  local newest = call('ZRANGE', P .. 'nodes', -1, -1, 'WITHSCORES')[2]
+  local silence = newest and real + lapseMs - tonumber(newest) or 0
+  if silence < lapseMs / 2 then return end
+  for _, each in ipairs(call('ZRANGE', P .. 'nodes', 0, -1)) do call('ZINCRBY', P .. 'nodes', text(silence), each) end
+end
+
+local function remove(node)
+  call('ZREM', P .. 'nodes', node)
+  local lessee = call('HGET', P .. 'n:' .. node, 'lessee')
+  if lessee then call('SADD', P .. 'lapsed', lessee) end
+  call('PEXPIRE', P .. 'n:' .. node, 600000)
+end
+
 -- What nodes that gave no sign of life had on lease is to be given to others.
-local function removeLapsed(real, node)
+local function removeLapsed(real, node, lapseMs)
+  grantPause(real, lapseMs)
   for _, lapsed in ipairs(call('ZRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. text(real))) do
-    if lapsed ~= node then
-      call('ZREM', P .. 'nodes', lapsed)
-      local lessee = call('HGET', P .. 'n:' .. lapsed, 'lessee')
-      if lessee then call('SADD', P .. 'lapsed', lessee) end
-      call('PEXPIRE', P .. 'n:' .. lapsed, 600000)
-    end
+    if lapsed ~= node then remove(lapsed) end
   end
 end
 `
@@ -19,7 +31,8 @@ end
 /**
  * Joins a space, which is made if there is none. Another run of Redis than before may have lost something that was answered: unless it is `lossless`, and
  * also if a node has seen that it did (`hasLost`), a new incarnation begins, once. With more replicas than were waited for, it may have been a failover, which
- * loses what the new primary had not got. Refused while the space is being copied (`COPYING`), and if it holds an unfinished copy (`UNFINISHED`). `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee`.
+ * loses what the new primary had not got. Refused while the space is being copied (`COPYING`), and if it holds an unfinished copy (`UNFINISHED`).
+ * `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee`.
  */
 export const JOIN = `#!lua flags=allow-oom
 ${PRELUDE}
@@ -44,7 +57,7 @@ local isNew = call('HSETNX', P .. 'n:' .. node, 'name', name)
 call('PERSIST', P .. 'n:' .. node)
 local time = call('TIME')
 local real = time[1] * 1000 + math.floor(time[2] / 1000)
-removeLapsed(real, node)
+removeLapsed(real, node, lapseMs)
 call('ZADD', P .. 'nodes', text(real + lapseMs), node)
 call('HSET', P .. 'n:' .. node, 'lessee', ARGV[11])
 call('SADD', P .. 'lessees', ARGV[11])
@@ -58,10 +71,19 @@ ${NODES}
 if not call('ZSCORE', P .. 'nodes', ARGV[2]) then return false end
 local time = call('TIME')
 local real = time[1] * 1000 + math.floor(time[2] / 1000)
-call('ZADD', P .. 'nodes', text(real + tonumber(ARGV[3])), ARGV[2])
+local lapseMs = tonumber(ARGV[3])
 if call('HGET', META, 'replicas') ~= ARGV[4] then call('HSET', META, 'replicas', ARGV[4]) end
-removeLapsed(real, ARGV[2])
+removeLapsed(real, ARGV[2], lapseMs)
+call('ZADD', P .. 'nodes', text(real + lapseMs), ARGV[2])
 return call('SRANDMEMBER', P .. 'lapsed', 10)
+`
+
+/** A node has ended: the others need not wait until its time is over. `clock, node`. */
+export const LEAVE = `#!lua flags=allow-oom
+${PRELUDE}
+${NODES}
+if call('ZSCORE', P .. 'nodes', ARGV[2]) then remove(ARGV[2]) end
+return 'OK'
 `
 
 /** All declarations and the state of all streams, as of a commit. What changes in queues is looked at apart from that. */
@@ -86,21 +108,6 @@ end
 return cjson.encode({ q = queues, space = meta[1], c = tonumber(meta[2]) or 0, g = tonumber(meta[3]) or 0, n = tonumber(meta[4]) or 0, s = list })
 `
 
-/** Blocks from an offset on, up to about this many bytes, with their members. `clock, number, offset, bytes, most`. */
-export const BLOCKS = `#!lua flags=no-writes
-${PRELUDE}
-local members = call('ZRANGE', key(ARGV[2], 'i'), ARGV[3], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[5])
-local found, bytes = {}, 0
-for _, member in ipairs(members) do
-  local first, size = place(member)
-  if bytes > 0 and bytes + size > tonumber(ARGV[4]) then break end
-  bytes = bytes + size
-  found[#found + 1] = member
-  found[#found + 1] = call('HGET', key(ARGV[2], 'b'), text(first))
-end
-return found
-`
-
 /** The first offset of which the message is not older than a time; nothing if all are. `clock, number, time`. */
 export const AT_TIME = `#!lua flags=no-writes
 ${PRELUDE}
@@ -114,7 +121,7 @@ end
 local member = call('ZRANGE', i, low, low)[1]
 if not member then return false end
 local s = stream(ARGV[2])
-for _, segment in ipairs(headOf(call('HGET', key(ARGV[2], 'b'), text(place(member)))).s) do
+for _, segment in ipairs(headOf(ARGV[2], (place(member))).s) do
   if segment[2] >= wanted then return segment[3][s.name] end
 end
 return false
@@ -134,6 +141,7 @@ export const QUEUE_LOOK = `#!lua flags=no-writes
 ${PRELUDE}
 local reads = {}
 ${QUEUES}
+${QUEUE_GROUPS}
 ${QUEUE_READS}
 local a = {}
 for n = 3, #ARGV do a[n - 2] = ARGV[n] end

@@ -10,8 +10,8 @@ local function forgetTopics(s, head, last)
   if #gone > 0 then call('HDEL', key(s.number, 't'), unpack(gone)) end
 end
 
-local function forgetValues(s, block, last)
-  local offsets, names = valuesOf(s, block)
+local function forgetValues(s, head, records, last)
+  local offsets, names = valuesOf(s, head, records)
   local standing = fetch(key(s.number, 'v'), names)
   local gone, superseded = {}, 0
   for at, offset in ipairs(offsets) do
@@ -27,12 +27,12 @@ end
 local function removeOldest(s, member, last)
   local first, bytes, _, _, count = place(member)
   local blocks = key(s.number, 'b')
-  local block = call('HGET', blocks, text(first))
-  if block then
-    forgetTopics(s, headOf(block), last)
-    if s.lastValue then forgetValues(s, block, last) end
+  local head = headOf(s.number, first)
+  if head then
+    forgetTopics(s, head, last)
+    if s.lastValue then forgetValues(s, head, call('HGET', blocks, text(first)), last) end
   end
-  call('HDEL', blocks, text(first))
+  call('HDEL', blocks, text(first), 'h' .. text(first))
   call('ZREM', key(s.number, 'i'), member)
   s.bytes = s.bytes - bytes
   s.entries = s.entries - count
@@ -43,7 +43,7 @@ end
 local function skipInto(s, first, firstTime, lastTime)
   s.oldest = lastTime
   if firstTime == lastTime then return end
-  for _, segment in ipairs(headOf(call('HGET', key(s.number, 'b'), text(first))).s) do
+  for _, segment in ipairs(headOf(s.number, first).s) do
     local behind = segment[3][s.name] + segment[1]
     if behind > s.first then
       if segment[2] >= now - s.maxAge then

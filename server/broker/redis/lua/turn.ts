@@ -1,6 +1,7 @@
 import { CHANGES } from './changes.ts'
 import { PRELUDE } from './prelude.ts'
 import { PUBLISH } from './publish.ts'
+import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUE_MOVES } from './queue-moves.ts'
 import { QUEUE_OPS } from './queue-ops.ts'
 import { QUEUE_PUBLISH } from './queue-publish.ts'
@@ -50,12 +51,14 @@ local figures = q.finish()
 local event
 if #declared + #messages + #changes > 0 then
   event = { c = commit(), g = generation(), t = messageTime, s = changes, d = declared, m = messages }
+  -- Records follow as they are: put together they would be hashed once more.
+  local parts = #bodies <= 8 and bodies or { table.concat(bodies) }
+  event.b = #parts
   local head = cjson.encode(event)
-  local bytes
   for _, other in ipairs(call('ZRANGE', P .. 'nodes', 0, -1)) do
     if other ~= node then
-      bytes = bytes or struct.pack('>I4', #head) .. head .. table.concat(bodies)
-      call('PUBLISH', P .. 'in:' .. other, bytes)
+      call('PUBLISH', P .. 'in:' .. other, struct.pack('>I4', #head) .. head)
+      for _, part in ipairs(parts) do call('PUBLISH', P .. 'in:' .. other, part) end
     end
   end
 end
@@ -64,7 +67,18 @@ call('HSET', P .. 'n:' .. node, 'seq', seq, 'answer', answer)
 return answer
 `
 
-const BODY = PRELUDE + RETENTION + SHARED + QUEUES + QUEUE_MOVES + QUEUE_PUBLISH + QUEUE_OPS + PUBLISH + CHANGES + RUN
+const BODY =
+  PRELUDE +
+  RETENTION +
+  SHARED +
+  QUEUES +
+  QUEUE_GROUPS +
+  QUEUE_MOVES +
+  QUEUE_PUBLISH +
+  QUEUE_OPS +
+  PUBLISH +
+  CHANGES +
+  RUN
 
 /** A turn of a node: `clock, space, node, seq`, then ops: the name of each, how many arguments it has, and those. */
 export const TURN = `#!lua\n${BODY}`

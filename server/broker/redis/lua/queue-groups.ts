@@ -1,0 +1,118 @@
+/** The groups of a queue, and the line in which their heads stand. */
+export const QUEUE_GROUPS = String.raw`
+function q.share(g)
+  if g.p == 1 or g.l == DELAYED then return 0 end
+  return g.l == READY and g.n - 1 or g.n
+end
+
+function q.group(s, key)
+  local g = s.groups[key]
+  if g then return g end
+  return q.takeGroup(s, key, call('HGET', q.key(s.k, ':g'), key))
+end
+
+-- Reads groups at once that are looked at soon.
+function q.expectGroups(s, keys)
+  local new, once = {}, {}
+  for _, key in ipairs(keys) do
+    if not s.groups[key] and not once[key] then
+      once[key] = true
+      new[#new + 1] = key
+    end
+  end
+  for i, v in ipairs(q.fetch(q.key(s.k, ':g'), new)) do q.takeGroup(s, new[i], v) end
+end
+
+function q.takeGroup(s, key, v)
+  local g = { p = 0, l = NONE, n = 0, u = 0, t = -1, key = key, was = 0 }
+  if v then
+    g.p, g.l, g.n, g.u, g.t = struct.unpack('>BBI4I4d', v)
+    g.was = q.share(g)
+  end
+  s.groups[key] = g
+  s.grouped[#s.grouped + 1] = g
+  return g
+end
+
+function q.member(key, seq) return struct.pack('>I4', #key) .. key .. struct.pack(SEQ, seq) end
+
+function q.headOf(s, key)
+  q.flush(s)
+  local from = struct.pack('>I4', #key) .. key
+  local found = call('ZRANGEBYLEX', q.key(s.k, ':gz'), '[' .. from, '(' .. from .. string.rep('\255', 9), 'LIMIT', 0, 1)
+  return found[1] and (struct.unpack(SEQ, string.sub(found[1], -8)))
+end
+
+-- Puts one in line that may go.
+function q.offer(s, seq, priority, due, g)
+  if due > q.mono() then
+    call('ZADD', q.key(s.k, ':d'), due, seq)
+    if g then g.l = DELAYED end
+    return false
+  end
+  local member = text(seq)
+  local line, n = 9 - priority, s.offered
+  s.zr[n + 1] = line == 0 and member or line .. string.sub(ZEROS, #member + 1) .. member
+  s.zr[n + 2] = member
+  s.offered = n + 2
+  if g then g.l = READY end
+  return true
+end
+
+function q.failure(s, seq)
+  return q.readFailure(call('HGET', q.key(s.k, ':f'), seq))
+end
+
+-- What has failed of some messages, in their order. Mostly nothing has.
+function q.failuresOf(s, seqs)
+  if #seqs == 0 or call('HLEN', q.key(s.k, ':f')) == 0 then return {} end
+  return q.fetch(q.key(s.k, ':f'), seqs)
+end
+
+function q.readFailure(f)
+  if not f then return nil end
+  local attempts, due, said, at = struct.unpack('>I4dB', f)
+  return { attempts = attempts, due = due, error = said == 1 and string.sub(f, at) or nil }
+end
+
+-- The heads of groups that have lost theirs take their places.
+function q.heads(s)
+  if #s.checks == 0 then return end
+  local groups, seqs = {}, {}
+  for _, g in ipairs(s.checks) do
+    g.check = false
+    if g.p == 0 and g.l == NONE and g.n > 0 then
+      groups[#groups + 1] = g
+      seqs[#seqs + 1] = q.headOf(s, g.key)
+    end
+  end
+  s.checks = {}
+  local failures = q.failuresOf(s, seqs)
+  for i, h in ipairs(q.fetch(q.key(s.k, ':h'), seqs)) do
+    local head, failed = q.parse(h), q.readFailure(failures[i])
+    q.offer(s, seqs[i], head.priority, failed and failed.due or head.due, groups[i])
+  end
+end
+
+-- The group may have another head.
+function q.check(s, g)
+  if g.check then return end
+  g.check = true
+  s.checks[#s.checks + 1] = g
+end
+
+function q.park(s, key)
+  local g = q.group(s, key)
+  if g.l ~= FLIGHT then
+    q.flush(s)
+    local head = q.headOf(s, key)
+    if head then
+      call('ZREM', q.key(s.k, ':r'), head)
+      call('ZREM', q.key(s.k, ':d'), head)
+    end
+    g.l = NONE
+  end
+  g.p = 1
+  call('ZADD', q.key(s.k, ':p'), now, key)
+end
+`

@@ -1,0 +1,110 @@
+import { pino } from 'pino'
+import { expect, it, onTestFinished } from 'vitest'
+import type { FanfareError } from '../../client/node.ts'
+import { Keys } from '../../server/broker/redis/keys.ts'
+import { BrokerLink, LinkLost } from '../../server/broker/redis/link.ts'
+import { PromiseCheck } from '../../server/broker/redis/promises.ts'
+import { RedisBroker } from '../../server/broker/redis/redis-broker.ts'
+import { redisAddress } from '../../server/bus/redis/redis-address.ts'
+import { dataOf, publishNumbers, publishTo, streamOptions } from '../setup/brokers.ts'
+import { command, durableRedis, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
+import { eventsWith } from '../setup/drafts.ts'
+import type { RedisServer } from '../setup/redis-server.ts'
+
+// A node that waits for replicas: nothing that only the primary has leaves it
+
+const SILENT = pino({ enabled: false })
+
+async function brokerAt(url: string, seen: unknown[] = []): Promise<RedisBroker> {
+  const link = new BrokerLink(redisAddress(url), new Keys('test'), true, SILENT)
+  const options = { name: 'test', dedupWindowMs: 60_000, dedupIds: 1000, replicas: 1, durability: 'relaxed' } as const
+  const broker = new RedisBroker(link, options, SILENT)
+  onTestFinished(() => broker.close())
+  const messages = (batch: readonly { readonly wire: string | Uint8Array }[]) => {
+    for (const { wire } of batch) seen.push(JSON.parse(wire as string).data)
+  }
+  await broker.open(eventsWith({ messages }))
+  return broker
+}
+
+async function withReplica(): Promise<{ readonly primary: RedisServer; readonly replica: RedisServer }> {
+  const primary = await redisOf()
+  const replica = await redisOf('--replicaof', '127.0.0.1', `${primary.port}`)
+  onTestFinished(() => replica.signal('SIGCONT'))
+  await expect.poll(async () => String(await command(primary, 'INFO', 'replication'))).toContain('state=online')
+  return { primary, replica }
+}
+
+it('a new link to a Redis without its replicas makes nothing safe', async () => {
+  const { primary, replica } = await withReplica()
+  const way = await wayTo(primary)
+  const seen: unknown[] = []
+  const broker = await brokerAt(way.redisUrl)
+  const other = await brokerAt(primary.url, seen)
+  await broker.declareStream(streamOptions(), false)
+  await publishNumbers(broker, 0, 3)
+  replica.signal('SIGSTOP')
+  let isAnswered = false
+  const published = publishTo(broker, { topic: 't', data: 3 }).finally(() => {
+    isAnswered = true
+  })
+  await expect.poll(() => command(primary, 'HGET', '{test}:s:1', 'next')).toBe('4')
+  for (let links = 0; links < 3; links++) {
+    way.cut()
+    await expect.poll(() => dataOf(broker)).toEqual([0, 1, 2])
+    await command(primary, 'PING')
+  }
+  // A node that joins now shows no more either.
+  await expect.poll(() => seen).toEqual([0, 1, 2])
+  expect([isAnswered, broker.stream('s')?.next, other.stream('s')?.next]).toEqual([false, 3, 3])
+  replica.signal('SIGCONT')
+  await published
+  await expect.poll(() => seen).toEqual([0, 1, 2, 3])
+  expect(await dataOf(broker)).toEqual([0, 1, 2, 3])
+})
+
+it('a cursor is confirmed once the replicas have it', async () => {
+  const { primary, replica } = await withReplica()
+  const broker = await brokerAt(primary.url)
+  await broker.declareStream(streamOptions(), false)
+  await publishNumbers(broker, 0, 3)
+  await broker.setCursor('s', 'c', 1)
+  replica.signal('SIGSTOP')
+  let isConfirmed = false
+  const confirmed = broker.setCursor('s', 'c', 2).then(() => {
+    isConfirmed = true
+  })
+  await expect.poll(() => command(primary, 'HGET', '{test}:s:1:c', 'c')).toMatch(/^2:/)
+  // More than the answer takes.
+  for (let asked = 0; asked < 5; asked++) await broker.cursor('s', 'c')
+  expect(isConfirmed).toBe(false)
+  replica.signal('SIGCONT')
+  await confirmed
+})
+
+it.runIf(SLOW)('a node does not start on a Redis without its replicas, and says why', async () => {
+  const redis = await redisOf()
+  const started = brokerAt(redis.url)
+  await expect(started).rejects.toMatchObject({ code: 'cluster_unreachable' } satisfies Partial<FanfareError>)
+  await expect(started).rejects.toThrow('clusterReplicas')
+})
+
+it('a link that is lost while Redis is asked what it keeps says nothing about Redis', async () => {
+  const redis = await durableRedis()
+  let isLost = false
+  class LostLink extends BrokerLink {
+    override ask(...command: Parameters<BrokerLink['ask']>): Promise<unknown> {
+      return isLost && command[0] !== 'INFO' ? Promise.reject(new LinkLost('lost')) : super.ask(...command)
+    }
+  }
+  const link = new LostLink(redisAddress(redis.url), new Keys('test'), false, SILENT)
+  onTestFinished(() => link.close())
+  await link.open()
+  const promise = new PromiseCheck(link, 'strict', 0, SILENT)
+  await promise.look()
+  isLost = true
+  await expect(promise.look()).rejects.toThrow(LinkLost)
+  isLost = false
+  await promise.look()
+  expect(promise.isKept).toBe(true)
+})

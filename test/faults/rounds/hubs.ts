@@ -1,0 +1,13 @@
+import type { Restore } from './checker.ts'
+
+/** What clients of a round connect to: one hub, or a cluster. */
+export interface Hubs {
+  /** Where to connect, for the network between. */
+  readonly port: number
+  readonly restores: readonly Restore[]
+  /** How hubs ended that no fault had ended. */
+  readonly crashes: readonly string[]
+  /** What is not as it should be once all faults are over, and the queues are empty. */
+  leftovers(connections: number): Promise<string[]>
+  close(): Promise<void>
+}

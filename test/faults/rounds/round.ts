@@ -1,0 +1,47 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { expect } from 'vitest'
+import { FAILURES, judge, type Verdict } from './checker.ts'
+import { CLIENT_FAULTS, type Faults } from './faults.ts'
+import type { Hubs } from './hubs.ts'
+import type { World } from './world.ts'
+
+const MOST_FAULTS = 4
+
+export interface Round {
+  readonly faults: readonly string[]
+  readonly verdict: Verdict
+}
+
+/** Seeds of rounds. Round n of seed s is round 1 of seed s + n - 1: a round that failed is repeated by itself. */
+export function seedsOf(rounds: string | undefined, usual: number): number[] {
+  const seed = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
+  return Array.from({ length: Number(rounds ?? usual) }, (_, n) => seed + n)
+}
+
+/** Does two or more faults, of which some begin while others last, within some milliseconds for each; and judges. */
+export async function round<These extends Hubs>(
+  world: World<These>,
+  hubFaults: Faults<These>,
+  random: () => number,
+  pauseMs: number,
+): Promise<Round> {
+  const names = [...Object.keys(CLIENT_FAULTS), ...Object.keys(hubFaults)]
+  const drawn = Array.from(
+    { length: 2 + Math.floor(random() * (MOST_FAULTS - 1)) },
+    () => names[Math.floor(random() * names.length)] as string,
+  )
+  const faults = drawn.map((name) => drawnFault(name))
+  async function drawnFault(name: string): Promise<void> {
+    await wait(random() * pauseMs * drawn.length)
+    await (CLIENT_FAULTS[name]?.(world, random) ?? hubFaults[name]?.(world.hubs, random))
+  }
+  await Promise.all(faults)
+  const end = await world.settle()
+  return { faults: drawn, verdict: judge(world.history(), end) }
+}
+
+export function expectNoFailure({ faults, verdict }: Round): void {
+  expect(verdict.acknowledged).toBeGreaterThan(0)
+  const failures = Object.fromEntries(FAILURES.map((each) => [each, verdict[each]]))
+  expect({ faults, ...failures }).toEqual({ faults, ...Object.fromEntries(FAILURES.map((each) => [each, []])) })
+}
