@@ -149,7 +149,7 @@ class FragileLink extends BrokerLink {
     return { begun: began, release }
   }
 
-  override async turn(script: string, args: readonly Argument[]): Promise<string> {
+  override async turn(script: string, args: readonly Argument[]): Promise<unknown> {
     if (this.failsWith && (script === TURN || args.some((arg) => KEEPING.has(arg)))) throw this.failsWith
     const { held } = this
     this.held = undefined

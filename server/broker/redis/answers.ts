@@ -30,6 +30,9 @@ export interface CommitEvent {
   readonly b: number
 }
 
+/** Of a message on lease: its place, the attempts that failed, and the error of the last one or false. */
+export type Failed = readonly [number, number, string | false]
+
 /** What an op has come to; `x` is the code of a refusal. */
 export interface OpResult {
   readonly x?: string
@@ -39,11 +42,19 @@ export interface OpResult {
   readonly k?: readonly (readonly [number, readonly (readonly [number, number])[]])[]
   /** Acks whose leases are not held any more: the places among those of the op. */
   readonly l?: readonly number[]
+  /** The seqs of what was leased, those of them that have failed, and the place of the first among all messages that follow the answer. */
+  readonly g?: readonly number[]
+  readonly f?: readonly Failed[]
+  readonly first?: number
+  /** These messages; null for one that is gone. */
+  readonly bodies?: readonly (Buffer | null)[]
   /** What has no room: the place of a draft, or of an ack; what becomes of it; the number of the queue. */
   readonly w?: readonly (readonly [number, number, 'none' | 'wait' | 'later', number])[]
 }
 
 export interface TurnAnswer {
+  /** Messages that were leased; none if the turn was sent again. */
+  readonly leased: readonly (Buffer | null)[]
   readonly e?: CommitEvent
   readonly r: readonly OpResult[]
   /** The figures of all queues that the turn has touched. */
@@ -77,4 +88,11 @@ export interface SpaceState {
 /** A list that Lua may have taken for an object. */
 export function listOf<Value>(list: readonly Value[] | object | undefined): readonly Value[] {
   return Array.isArray(list) ? list : []
+}
+
+/** What an op has leased, with the messages that belong to it. */
+export function withBodies(result: OpResult, leased: readonly (Buffer | null)[]): OpResult {
+  const { first, g } = result
+  if (first === undefined || leased.length === 0) return result
+  return { ...result, bodies: leased.slice(first, first + listOf(g).length) }
 }

@@ -57,6 +57,8 @@ export class BrokerLink {
   cause = 'not connected yet'
   isClosed = false
   private isConnecting = false
+  /** Whether what is published reaches replicas by the way of writes: not so in a Redis Cluster. */
+  private isStandalone = false
   private readonly waiting = new Set<() => void>()
 
   /** `waits`: for replicas. */
@@ -89,8 +91,8 @@ export class BrokerLink {
   }
 
   /** Runs a script that writes. They run in the order of the calls. Rejects with `LinkLost` if its outcome is unknown. */
-  turn(script: string, args: readonly Argument[]): Promise<string> {
-    return this.run(0, script, args).then(String)
+  turn(script: string, args: readonly Argument[]): Promise<unknown> {
+    return this.run(0, script, args)
   }
 
   /** Runs a script that reads. */
@@ -111,9 +113,14 @@ export class BrokerLink {
   /** Resolves to the number of replicas that have what was answered before the call. */
   waitForReplicas(key: string, replicas: number, ms: number): Promise<number> {
     return this.guarded(3, async (redis) => {
-      const [, count] = await Promise.all([redis.set(key, '1', 'PX', 60_000), redis.wait(replicas, ms)])
+      const [, count] = await Promise.all([this.mark(redis, key), redis.wait(replicas, ms)])
       return count
     })
+  }
+
+  /** Sends the replicas something to wait for, because WAIT concerns what its own connection has written. What is published is not in the file that a write has to be synced to. */
+  private mark(redis: Redis, key: string): Promise<unknown> {
+    return this.isStandalone ? redis.publish(key, '1') : redis.set(key, '1', 'PX', 60_000)
   }
 
   /** Whether the connection that hears is alive: if not, the link is ended. */
@@ -214,6 +221,8 @@ export class BrokerLink {
       await inTime(Promise.all(all.map((redis) => redis.connect())))
       await inTime(checkServers(all, this.keys.meta))
       await inTime(hearing.subscribe(this.keys.inboxOf(this.inbox)))
+      // Where INFO is not permitted, nothing tells.
+      this.isStandalone = /^redis_mode:standalone/m.test(await (all[0] as Redis).info('server').catch(() => ''))
       if (this.isClosed) throw new FanfareError('shutting_down')
       this.all = all
       await inTime(this.events.up())

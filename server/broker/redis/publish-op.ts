@@ -87,8 +87,8 @@ export class PublishOps {
   }
 
   /**
-   * How many, their streams, the newest place of each topic, the names of their values if any stream wants them; their queues, and if there are any, the
-   * attributes of each; their ids; and their records.
+   * How many, their streams, the newest place of each topic, the names of their values if any stream wants them; their queues, and if there are any, how much
+   * they take there in all and the attributes of each; their ids; and their records.
    */
   private argsOf({ streams, queues, drafts }: Segment): Argument[] {
     const topics = new Map<string, number>()
@@ -116,10 +116,13 @@ export class PublishOps {
   ): Argument[] {
     if (queues.length === 0) return [0]
     const offsets = offsetsOf(streams)
-    const attributes = drafts.map(({ draft, record, identity }) =>
-      attributesOf(draft, bytesInQueue(draft, identity, offsets, this.now()), record.length),
-    )
-    return [queues.length, ...queues.map(({ number }) => number), ...attributes]
+    let sum = 0
+    const attributes = drafts.map(({ draft, record, identity }) => {
+      const bytes = bytesInQueue(draft, identity, offsets, this.now())
+      sum += bytes
+      return attributesOf(draft, bytes, record.length)
+    })
+    return [queues.length, ...queues.map(({ number }) => number), sum, ...attributes]
   }
 }
 

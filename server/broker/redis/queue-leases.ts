@@ -28,8 +28,12 @@ interface Held {
   ending: boolean
 }
 
-/** Seq, attempts that failed, and the error of the last one or false. */
-type Given = readonly [number, number, string | false]
+/** What a lease has brought. `attempts`: that failed before. */
+interface Given {
+  readonly seq: number
+  readonly attempts: number
+  readonly lastError: string | undefined
+}
 
 /**
  * The leases of this node. Redis knows that a message is with a node; the number of the delivery, and what has failed before, the node knows. What is lost
@@ -74,10 +78,10 @@ export class QueueLeases {
   private async leaseSome(mirror: QueueMirror, count: number, bytes: number): Promise<Delivery[]> {
     const { lessee } = this
     const op = { name: 'qlease', args: [mirror.number, count, bytes, lessee] }
-    let given: readonly Given[]
+    let result: OpResult
     this.asking.set(mirror, (this.asking.get(mirror) ?? 0) + 1)
     try {
-      given = listOf<Given>((await this.turns.task(op, { frees: true, weight: count })) as object)
+      result = await this.turns.task(op, { frees: true, weight: count })
     } catch (error) {
       // It is asked for again, once there is a link.
       if (!(error instanceof FanfareError)) throw error
@@ -88,10 +92,11 @@ export class QueueLeases {
       if (left > 0) this.asking.set(mirror, left)
       else this.asking.delete(mirror)
     }
+    const given = givenIn(result)
     if (given.length === 0 || lessee !== this.lessee) return []
-    const ids = given.map(([seq, attempts]) => this.hold({ mirror, seq, attempts, ending: false }))
+    const ids = given.map(({ seq, attempts }) => this.hold({ mirror, seq, attempts, ending: false }))
     try {
-      return await this.deliveriesOf(mirror, given, ids)
+      return await this.deliveriesOf(mirror, given, result.bodies, ids)
     } catch (error) {
       this.giveBack(ids)
       if (error instanceof FanfareError) return []
@@ -108,38 +113,35 @@ export class QueueLeases {
     return this.last
   }
 
+  /** `bodies`: of what was given, unless that is not known any more. */
   private async deliveriesOf(
     mirror: QueueMirror,
     given: readonly Given[],
+    bodies: readonly (Buffer | null)[] | undefined,
     ids: readonly number[],
   ): Promise<Delivery[]> {
-    const wires = await this.wires(
-      mirror,
-      given.map(([seq]) => seq),
-    )
+    const seqs = given.map(({ seq }) => seq)
+    const found = bodies ?? (await this.bodiesOf(mirror, seqs))
     const deliveries: Delivery[] = []
-    for (const [at, [seq, attempts, error]] of given.entries()) {
-      const wire = wires[at]
+    for (const [at, { seq, attempts, lastError }] of given.entries()) {
+      const body = found[at]
       const id = ids[at] as number
+      if (body) deliveries.push({ id, seq, wire: decodeBody(body).wire, attempt: attempts + 1, lastError })
       // The queue was deleted.
-      if (wire === undefined) this.held.delete(id)
-      else deliveries.push({ id, seq, wire, attempt: attempts + 1, lastError: error === false ? undefined : error })
+      else this.held.delete(id)
     }
     return deliveries
   }
 
-  private async wires({ number }: QueueMirror, seqs: readonly number[]): Promise<(string | Uint8Array | undefined)[]> {
-    const values = (await this.reads.run(QUEUE_LOOK, 'bodies', number, ...seqs)) as (Buffer | null)[]
-    return seqs.map((_, at) => {
-      const body = values[at]
-      return body ? decodeBody(body).wire : undefined
-    })
+  private async bodiesOf({ number }: QueueMirror, seqs: readonly number[]): Promise<(Buffer | null)[]> {
+    return (await this.reads.run(QUEUE_LOOK, 'bodies', number, ...seqs)) as (Buffer | null)[]
   }
 
   /** The wire form of a message on lease. */
   async wireOf(delivery: DeliveryId): Promise<string | Uint8Array | undefined> {
     const held = this.held.get(delivery)
-    return held && (await this.wires(held.mirror, [held.seq]))[0]
+    const [body] = held ? await this.bodiesOf(held.mirror, [held.seq]) : []
+    return body ? decodeBody(body).wire : undefined
   }
 
   settle(settlement: Settlement, mirror: QueueMirror | undefined): void {
@@ -327,6 +329,15 @@ class AckBatch implements Op {
   failed(error: FanfareError): void {
     for (const { failed } of this.answers) failed(error)
   }
+}
+
+function givenIn({ g, f }: OpResult): Given[] {
+  const given = listOf(g).map((seq): Given => ({ seq, attempts: 0, lastError: undefined }))
+  for (const [at, attempts, error] of listOf(f)) {
+    const { seq } = given[at] as Given
+    given[at] = { seq, attempts, lastError: error === false ? undefined : error }
+  }
+  return given
 }
 
 /** As `q.ending` in `lua/queues.ts` takes them. */

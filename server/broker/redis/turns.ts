@@ -4,7 +4,7 @@ import { sentence } from '../../../shared/error-text.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { Draft } from '../broker.ts'
-import { listOf, type OpResult, type TurnAnswer } from './answers.ts'
+import { listOf, type OpResult, type TurnAnswer, withBodies } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
 import { placed } from './placed-message.ts'
 import type { PublishingAck, PublishOps } from './publish-op.ts'
@@ -247,12 +247,13 @@ export class Turns {
     }
   }
 
-  private async answered({ e: event, r, q, c }: TurnAnswer, work: TurnWork, publishes: boolean): Promise<void> {
+  private async answered({ e: event, r, q, c, leased }: TurnAnswer, work: TurnWork, publishes: boolean): Promise<void> {
     const results = listOf<OpResult>(r)
     work.commit = c
     work.isSilent = !event
     if (q) work.answers.push(() => this.onFigures(listOf(q)))
-    for (const [at, task] of work.open.entries()) work.answers.push(() => task.done(results[at] ?? {}))
+    for (const [at, task] of work.open.entries())
+      work.answers.push(() => task.done(withBodies(results[at] ?? {}, leased)))
     const published = publishes ? results[work.open.length] : undefined
     work.open = []
     const isDone = published !== undefined && published.x === undefined

@@ -168,7 +168,9 @@ export class Writer {
   }
 
   private async send(needsRoom: boolean, args: readonly Argument[]): Promise<TurnAnswer | Refused> {
-    return JSON.parse(await this.link.turn(needsRoom ? TURN : TURN_WITHOUT_ROOM, args)) as TurnAnswer | Refused
+    const reply = await this.link.turn(needsRoom ? TURN : TURN_WITHOUT_ROOM, args)
+    const [answer, ...leased] = (Array.isArray(reply) ? reply : [reply]) as Buffer[]
+    return { ...(JSON.parse(String(answer)) as TurnAnswer | Refused), leased }
   }
 
   private async recover({ x, last }: Refused): Promise<void> {

@@ -146,7 +146,10 @@ local function readSegment(at)
   segment.topics, at = take(at + 1, tonumber(ARGV[at]), 2)
   segment.values, at = take(at + 1, tonumber(ARGV[at]), 1)
   segment.queues, at = take(at + 1, tonumber(ARGV[at]), 1)
-  if #segment.queues > 0 then segment.attrs, at = take(at, segment.count, 1) end
+  if #segment.queues > 0 then
+    segment.queueBytes = tonumber(ARGV[at])
+    segment.attrs, at = take(at + 1, segment.count, 1)
+  end
   segment.ids = ARGV[at]
   for identity in string.gmatch(segment.ids, '([^\n]*)\n') do
     segment.identities[#segment.identities + 1] = identity
@@ -162,7 +165,7 @@ local function placeSegment(segment, time, touched)
   end
   for _, number in ipairs(segment.streams) do
     local s = stream(number)
-    segment.places[#segment.places + 1] = { number, s.next }
+    segment.places[#segment.places + 1] = { 's' .. number .. '=', s.next }
     addSegment(s, segment, s.next, time)
     touched[number] = s
   end
@@ -170,13 +173,11 @@ end
 
 -- Where a message of a segment is, in the form in which its id remembers it.
 local function placesOf(segment, n)
-  local places = {}
-  for at, place in ipairs(segment.places) do places[at] = 's' .. place[1] .. '=' .. text(place[2] + n - 1) end
-  for at, number in ipairs(segment.queues) do
-    local seq = segment.seqs[n][at]
-    if seq then places[#places + 1] = 'q' .. number .. '=' .. text(seq) end
-  end
-  return table.concat(places, ',')
+  local places = segment.places
+  if #places == 1 then return places[1][1] .. text(places[1][2] + n - 1) end
+  local all = {}
+  for at, place in ipairs(places) do all[at] = place[1] .. text(place[2] + n - 1) end
+  return table.concat(all, ',')
 end
 
 local function rememberIds(segments)
@@ -215,13 +216,16 @@ ops.publish = function(at)
   local acks = q.readAcks(at)
   local lost = q.lostAmong(acks)
   if #lost > 0 then return { x = 'LOST', l = lost } end
-  local units, unitOf = q.units(segments, acks)
-  local refused = q.withoutRoom(units)
-  if #refused > 0 then return { x = 'ROOM', w = refused } end
+  local units, unitOf
+  if not q.fitsAll(segments) then
+    units, unitOf = q.units(segments, acks)
+    local refused = q.withoutRoom(units)
+    if #refused > 0 then return { x = 'ROOM', w = refused } end
+  end
   local first = 0
   for n, segment in ipairs(segments) do
     placeSegment(segment, time, touched)
-    q.enterSegment(segment, first, unitOf, segment.identities, time)
+    q.enterSegment(segment, first, unitOf, time)
     messages[n] = { segment.count, segment.bases, #segment.queues > 0 and 1 or 0 }
     bodies[n] = segment.body
     first = first + segment.count

@@ -36,11 +36,20 @@ end
 
 function q.member(key, seq) return struct.pack('>I4', #key) .. key .. struct.pack(SEQ, seq) end
 
+local LAST = string.rep('\255', 9)
 function q.headOf(s, key)
   q.flush(s)
   local from = struct.pack('>I4', #key) .. key
-  local found = call('ZRANGEBYLEX', q.key(s.k, ':gz'), '[' .. from, '(' .. from .. string.rep('\255', 9), 'LIMIT', 0, 1)
+  local found = call('ZRANGEBYLEX', q.key(s.k, ':gz'), '[' .. from, '(' .. from .. LAST, 'LIMIT', '0', '1')
   return found[1] and (struct.unpack(SEQ, string.sub(found[1], -8)))
+end
+
+-- Puts one in the line of its priority. member: its number, as text.
+function q.ready(s, member, priority)
+  local line, n = 9 - priority, s.offered
+  s.zr[n + 1] = line == 0 and member or line .. string.sub(ZEROS, #member + 1) .. member
+  s.zr[n + 2] = member
+  s.offered = n + 2
 end
 
 -- Puts one in line that may go.
@@ -50,11 +59,7 @@ function q.offer(s, seq, priority, due, g)
     if g then g.l = DELAYED end
     return false
   end
-  local member = text(seq)
-  local line, n = 9 - priority, s.offered
-  s.zr[n + 1] = line == 0 and member or line .. string.sub(ZEROS, #member + 1) .. member
-  s.zr[n + 2] = member
-  s.offered = n + 2
+  q.ready(s, text(seq), priority)
   if g then g.l = READY end
   return true
 end

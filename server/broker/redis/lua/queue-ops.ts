@@ -105,12 +105,52 @@ ops.qback = function(at)
   return {}
 end
 
--- number, count, bytes, lessee: leases what is ready. Gives seq, attempts, and the error or false, of each.
+-- Takes some out of the line for a lease, with the first of its bytes: gives their numbers.
+function q.leaseSome(s, line, count, bytes, result)
+  local popped = call('ZPOPMIN', line, count)
+  local seqs, out, back, keys = {}, {}, {}, {}
+  for i = 1, #popped, 2 do seqs[#seqs + 1] = popped[i] end
+  local heads = fetch(q.key(s.k, ':h'), seqs)
+  local failed = q.failuresOf(s, seqs)
+  for i, seq in ipairs(seqs) do
+    local _, flags, _, size, _, expires, _, keyAt = struct.unpack(STORED, heads[i])
+    if result.bytes >= bytes then
+      back[#back + 1] = popped[2 * i]
+      back[#back + 1] = seq
+    elseif expires > 0 and expires <= now then
+      -- More have expired than one step takes out.
+      call('ZADD', line, popped[2 * i], seq)
+      q.drop(s, tonumber(seq), q.parse(heads[i]))
+    else
+      out[#out + 1] = seq
+      result.bytes, s.wbytes, s.flight = result.bytes + size, s.wbytes - size, s.flight + 1
+      if expires > 0 then call('ZREM', q.key(s.k, ':x'), seq) end
+      if flags % 2 == 1 then keys[#keys + 1] = string.sub(heads[i], keyAt) end
+      result.g[#result.g + 1] = tonumber(seq)
+      local failure = q.readFailure(failed[i])
+      if failure then
+        result.f[#result.f + 1] = { #result.g - 1, failure.attempts, failure.error or false }
+        if failure.attempts > 0 then s.again = s.again + 1 end
+      end
+    end
+  end
+  if #back > 0 then call('ZADD', line, unpack(back)) end
+  q.expectGroups(s, keys)
+  for _, each in ipairs(keys) do
+    local g = q.group(s, each)
+    g.l, g.n = FLIGHT, g.n - 1
+  end
+  return out, #seqs > 0
+end
+
+-- number, count, bytes, lessee: leases what is ready. Gives their seqs; of those that have failed the place, the attempts, and the error or false;
+-- and the place of the first among all that the turn has leased.
 ops.qlease = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
   if not s then return {} end
-  local count, bytes, given, taken = tonumber(a[2]), tonumber(a[3]), {}, 0
+  local count, bytes = tonumber(a[2]), tonumber(a[3])
+  local result = { g = {}, f = {}, first = #leased, bytes = 0 }
   q.expire(s, 500)
   q.wake(s, 1000)
   q.heads(s)
@@ -121,59 +161,19 @@ ops.qlease = function(at)
   -- Nodes that have something to do with it as well get their share.
   local others = call('ZCARD', q.key(s.k, ':w')) + call('ZCOUNT', q.key(s.k, ':wc'), now - 200, '+inf')
   if others > 0 then count = math.min(count, math.ceil(call('ZCARD', line) / (others + 1))) end
-  local failures = call('HLEN', q.key(s.k, ':f')) > 0
-  while #given < count and taken < bytes do
+  while #result.g < count and result.bytes < bytes do
     q.heads(s)
     q.flush(s)
-    local popped = call('ZPOPMIN', line, math.min(count - #given, 100))
-    if #popped == 0 then break end
-    local seqs, out, back = {}, {}, {}
-    for i = 1, #popped, 2 do seqs[#seqs + 1] = popped[i] end
-    local heads, keys = {}, {}
-    for i, h in ipairs(call('HMGET', q.key(s.k, ':h'), unpack(seqs))) do
-      heads[i] = q.parse(h)
-      if heads[i].keyed then keys[#keys + 1] = heads[i].key end
-    end
-    q.expectGroups(s, keys)
-    local failed = failures and call('HMGET', q.key(s.k, ':f'), unpack(seqs)) or {}
-    for i, seq in ipairs(seqs) do
-      local h = heads[i]
-      if taken >= bytes then
-        back[#back + 1] = popped[2 * i]
-        back[#back + 1] = seq
-      elseif h.expires > 0 and h.expires <= now then
-        -- More have expired than one step takes out.
-        call('ZADD', line, popped[2 * i], seq)
-        q.takeOut(s, tonumber(seq), h)
-        if s.o.ex == 'dead-letter' then q.bury(s, tonumber(seq), h, 'expired') else
-          q.forget(s, tonumber(seq), h)
-          s.dropped = s.dropped + 1
-        end
-      else
-        out[#out + 1] = seq
-        taken, s.wbytes, s.flight = taken + h.bytes, s.wbytes - h.bytes, s.flight + 1
-        if h.expires > 0 then call('ZREM', q.key(s.k, ':x'), seq) end
-        if h.keyed then
-          local g = q.group(s, h.key)
-          g.l, g.n = FLIGHT, g.n - 1
-        end
-        local attempts, said = 0, false
-        if failed[i] then
-          local n, _, has, at = struct.unpack('>I4dB', failed[i])
-          attempts, said = n, has == 1 and string.sub(failed[i], at)
-          if n > 0 then s.again = s.again + 1 end
-        end
-        given[#given + 1] = { tonumber(seq), attempts, said }
-      end
-    end
-    if #back > 0 then call('ZADD', line, unpack(back)) end
+    local out, isMore = q.leaseSome(s, line, math.min(count - #result.g, 100), bytes, result)
+    if not isMore then break end
     if #out > 0 then
       call('ZREM', q.key(s.k, ':o'), unpack(out))
       call('SADD', lease, unpack(out))
+      for _, body in ipairs(call('HMGET', q.key(s.k, ':m'), unpack(out))) do leased[#leased + 1] = body end
     end
   end
-  if #given == 0 then call('ZADD', q.key(s.k, ':w'), 'NX', now, node) else call('SADD', P .. 'l:' .. a[4], s.k) end
-  return given
+  if #result.g == 0 then call('ZADD', q.key(s.k, ':w'), 'NX', now, node) else call('SADD', P .. 'l:' .. a[4], s.k) end
+  return result
 end
 
 -- number, lessee, seqs…: these are all that it has. Others that were leased to it, unknown to it, go back.

@@ -52,52 +52,67 @@ function q.lostAmong(acks)
   return lost
 end
 
+-- Whether there is room for everything, so that it need not be looked for message by message.
+function q.fitsAll(segments)
+  local more = {}
+  for _, segment in ipairs(segments) do
+    for _, number in ipairs(segment.queues) do
+      local m = more[number] or { 0, 0 }
+      more[number] = { m[1] + segment.count, m[2] + segment.queueBytes }
+    end
+  end
+  for number, m in pairs(more) do
+    local s = q.load(number)
+    if s and (s.size + m[1] > s.o.mm or s.bytes + m[2] > s.o.mb) then return false end
+  end
+  return true
+end
+
 -- What each message of a segment has in a queue: where else it is, a line each, and its record.
-function q.bodiesOf(segment, identities, time)
+function q.bodiesOf(segment, time)
   local bodies, names, at = {}, {}, 1
   for name in pairs(segment.bases) do names[#names + 1] = name end
   time = text(time) .. '\n'
-  for n = 1, segment.count do
-    local flags, _, _, size = struct.unpack(HEAD, segment.attrs[n])
-    local offsets = {}
-    for i, name in ipairs(names) do offsets[i] = '"' .. name .. '":' .. text(segment.bases[name] + n - 1) end
+  for n, attr in ipairs(segment.attrs) do
+    local flags, _, _, size = struct.unpack(RECORD, attr)
+    local offsets = ''
+    for i, name in ipairs(names) do
+      offsets = offsets .. (i > 1 and ',"' or '"') .. name .. '":' .. text(segment.bases[name] + n - 1)
+    end
     local scoped = flags >= 2 and '\n1\n' or '\n0\n'
-    bodies[n] = time .. (identities[n] or '') .. scoped .. table.concat(offsets, ',') .. '\n' .. string.sub(segment.body, at, at + size - 1)
+    bodies[n] = time .. (segment.identities[n] or '') .. scoped .. offsets .. '\n' .. string.sub(segment.body, at, at + size - 1)
     at = at + size
   end
   return bodies
 end
 
--- The room for messages that come in together is made before the first of them.
-function q.roomForUnit(unit)
-  if unit.hasRoom then return end
-  unit.hasRoom = true
+-- Room for messages that come in together is made before the first of them.
+function q.roomForUnit(s, unit)
   for _, need in ipairs(unit.needs) do
-    local s = q.load(need.n)
-    if s then q.makeRoom(s, need.messages, need.bytes, 100000) end
+    if need.n == s.k and not need.isMade then
+      need.isMade = true
+      q.makeRoom(s, need.messages, need.bytes, 100000)
+    end
   end
 end
 
--- Puts the messages of a segment into its queues. identities: those of its messages, by place.
-function q.enterSegment(segment, first, unitOf, identities, time)
+-- Puts the messages of a segment into its queues. unitOf: nil if there is room for all.
+function q.enterSegment(segment, first, unitOf, time)
   if #segment.queues == 0 then return end
-  local bodies, keys = q.bodiesOf(segment, identities, time), {}
-  for _, attr in ipairs(segment.attrs) do
+  local attrs, bodies, keys = segment.attrs, q.bodiesOf(segment, time), {}
+  for _, attr in ipairs(attrs) do
     if #attr > ATTRIBUTES then keys[#keys + 1] = string.sub(attr, ATTRIBUTES + 1) end
   end
-  segment.seqs = {}
   for _, number in ipairs(segment.queues) do
     local s = q.load(number)
-    if s then q.expectGroups(s, keys) end
-  end
-  for n = 1, segment.count do
-    q.roomForUnit(unitOf[first + n])
-    local seqs = {}
-    for i, number in ipairs(segment.queues) do
-      local s = q.load(number)
-      seqs[i] = s and q.enter(s, segment.attrs[n], bodies[n])
+    if s then
+      segment.places[#segment.places + 1] = { 'q' .. number .. '=', s.next }
+      q.expectGroups(s, keys)
+      for n, attr in ipairs(attrs) do
+        if unitOf then q.roomForUnit(s, unitOf[first + n]) end
+        q.enter(s, attr, bodies[n])
+      end
     end
-    segment.seqs[n] = seqs
   end
 end
 `

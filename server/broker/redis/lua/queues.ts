@@ -13,6 +13,7 @@ local q = { loaded = {}, list = {} }
 local NONE, READY, DELAYED, FLIGHT = 0, 1, 2, 3
 local BAND = 1e15 -- the line of one priority
 local HEAD = '>BBI4I4dd' -- flags (1: has a key, 2: has a scope), priority, bytes, length of the record, expires, due; the key follows
+local RECORD = '>BBI4I4' -- the beginning of it, to the length of the record
 local STORED = '>dBBI4I4dd' -- the same of a message that is stored: since when, and its attributes
 local ATTRIBUTES = struct.size(HEAD) -- before the key
 local SEQ = '>I8'
@@ -122,13 +123,16 @@ function q.enter(s, attr, body)
   if expires > 0 then call('ZADD', q.key(s.k, ':x'), expires, seq) end
   if due > 0 then s.news[member] = true end
   if flags % 2 == 0 then
-    if q.offer(s, seq, priority, due) then s.due = s.due + 1 else s.undue = s.undue + 1 end
+    if due == 0 then
+      q.ready(s, member, priority)
+      s.due = s.due + 1
+    elseif q.offer(s, seq, priority, due) then s.due = s.due + 1 else s.undue = s.undue + 1 end
   else
     local key = string.sub(attr, at)
     local g = q.group(s, key)
     if g.check then q.heads(s) end
     g.n, g.u, s.undue = g.n + 1, g.u + 1, s.undue + 1
-    s.gz[#s.gz + 1] = 0
+    s.gz[#s.gz + 1] = '0'
     s.gz[#s.gz + 1] = q.member(key, seq)
     if g.p == 0 and g.l == NONE then q.offer(s, seq, priority, due, g) end
   end
@@ -223,16 +227,20 @@ function q.bury(s, seq, h, reason, attempts, said)
   if s.o.pk == 'park' and h.keyed then q.park(s, h.key) end
 end
 
+-- What becomes of one that has expired.
+function q.drop(s, seq, h)
+  q.takeOut(s, seq, h)
+  if s.o.ex == 'dead-letter' then q.bury(s, seq, h, 'expired') else
+    q.forget(s, seq, h)
+    s.dropped = s.dropped + 1
+  end
+end
+
 function q.expire(s, most)
   local over = call('ZRANGEBYSCORE', q.key(s.k, ':x'), '-inf', now, 'LIMIT', 0, most)
   for _, each in ipairs(over) do
     local seq = tonumber(each)
-    local h = q.headerOf(s, seq)
-    q.takeOut(s, seq, h)
-    if s.o.ex == 'dead-letter' then q.bury(s, seq, h, 'expired') else
-      q.forget(s, seq, h)
-      s.dropped = s.dropped + 1
-    end
+    q.drop(s, seq, q.headerOf(s, seq))
   end
 end
 

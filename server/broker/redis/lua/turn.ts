@@ -12,6 +12,8 @@ import { RETENTION } from './retention.ts'
 const SHARED = `
 local space, node, seq = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local ops, declared, messages, bodies = {}, {}, {}, {}
+-- Messages that are on lease now: they follow the answer as they are, and are not kept with it.
+local leased = {}
 local messageTime = now
 
 local commitNumber
@@ -64,6 +66,7 @@ if #declared + #messages + #changes > 0 then
 end
 local answer = cjson.encode({ e = event, r = results, q = figures, c = commitNumber or tonumber(call('HGET', META, 'commit')) or 0 })
 call('HSET', P .. 'n:' .. node, 'seq', seq, 'answer', answer)
+if #leased > 0 then return { answer, unpack(leased) } end
 return answer
 `
 
