@@ -3,7 +3,7 @@ import { type Argument, BrokerLink, LinkLost } from '../link.ts'
 
 /** A link on which nothing is repeated: what was interrupted is continued by the next copy. */
 export class ArchiveLink extends BrokerLink {
-  override turn(script: string, args: readonly Argument[]): Promise<string> {
+  override turn(script: string, args: readonly Argument[]): Promise<unknown> {
     return orLost(super.turn(script, args))
   }
 

@@ -113,7 +113,7 @@ export class RedisArchive implements Archive {
     if (this.isLost) throw lost(this.place)
     const args = ops.flatMap(({ name, args }) => [name, args.length, ...args])
     const answer = await this.link.turn(COPY_STEP, ['', this.holder, number, ...args])
-    if (answer !== 'OK') throw lost(this.place)
+    if (String(answer) !== 'OK') throw lost(this.place)
   }
 
   /** Waits for nodes and copies that were killed. */
