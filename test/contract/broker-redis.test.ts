@@ -131,4 +131,31 @@ describe('nodes with one Redis', () => {
     await b.deleteStream('s')
     await expect.poll(() => a.stream('s')).toBeUndefined()
   })
+
+  it('a node that is closed leaves nothing for the others to wait for', async () => {
+    const redis = await redisOf()
+    const [a, b] = [await brokerAt(redis.url), await brokerAt(redis.url)]
+    await a.declareStream(streamOptions(), false)
+    await publishNumbers(a, 0, 3)
+    const nodes = () => command(redis, 'ZCARD', '{test}:nodes')
+    expect(await nodes()).toBe(2)
+    await a.close()
+    expect(await nodes()).toBe(1)
+    await expect.poll(() => b.stream('s')?.next).toBe(3)
+    await b.close()
+    const left = (await command(redis, 'KEYS', '{test}:n*')) as string[]
+    expect(left).toEqual([])
+  })
+
+  it('a node that cannot reach Redis when it is closed ends, and so does one whose connections hang', async () => {
+    const redis = await redisOf()
+    for (const break_ of ['shut', 'hold'] as const) {
+      const way = await wayTo(redis)
+      const broker = await brokerAt(way.redisUrl)
+      way[break_]()
+      const start = performance.now()
+      await broker.close()
+      expect(performance.now() - start).toBeLessThan(15_000)
+    }
+  })
 })

@@ -4,7 +4,7 @@ import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
 import type { TurnAnswer } from './answers.ts'
 import { type Argument, type BrokerLink, LinkLost } from './link.ts'
-import { BEAT, JOIN } from './lua/reads.ts'
+import { BEAT, JOIN, LEAVE } from './lua/reads.ts'
 import { TURN, TURN_WITHOUT_ROOM } from './lua/turn.ts'
 
 /** How long a turn waits for a link before it gives up, in milliseconds. */
@@ -127,6 +127,11 @@ export class Writer {
     const replicas = await this.replicasThere()
     const lapsed = await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS, replicas])
     return lapsed === null ? undefined : (lapsed as readonly unknown[]).map(String)
+  }
+
+  /** Gives up the place of this node, as the last thing that it does. */
+  async leave(): Promise<void> {
+    await this.link.read(LEAVE, [this.clock(), this.node])
   }
 
   /**

@@ -70,6 +70,16 @@ call('ZADD', P .. 'nodes', text(real + lapseMs), ARGV[2])
 return call('SRANDMEMBER', P .. 'lapsed', 10)
 `
 
+/** Removes a node that ends. Should it have kept leases, others return them. `clock, node`. */
+export const LEAVE = `#!lua flags=allow-oom
+${PRELUDE}
+if call('ZREM', P .. 'nodes', ARGV[2]) == 0 then return 0 end
+local lessee = call('HGET', P .. 'n:' .. ARGV[2], 'lessee')
+if lessee then call('SADD', P .. 'lapsed', lessee) end
+call('UNLINK', P .. 'n:' .. ARGV[2])
+return 1
+`
+
 /** All declarations and the state of all streams, as of a commit. What changes in queues is looked at apart from that. */
 export const STATE = `#!lua flags=no-writes
 ${PRELUDE}
