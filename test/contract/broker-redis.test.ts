@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { BrokerEvents } from '../../server/broker/broker.ts'
 import { dataOf, publishNumbers, publishTo, streamOptions } from '../setup/brokers.ts'
-import { command, redisOf, wayTo } from '../setup/cluster.ts'
+import { command, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
+import { FlakyNetwork } from '../setup/flaky-network.ts'
 import { brokerAt } from '../setup/redis-node.ts'
 import { range } from '../setup/streams.ts'
 
@@ -92,6 +93,32 @@ describe('nodes with one Redis', () => {
     await Promise.all(kept)
     expect(await dataOf(broker)).toEqual(range(0, 200))
   }, 30_000)
+
+  it.runIf(SLOW)(
+    'what follows a publish whose answer never came is kept, although that was kept',
+    async () => {
+      const redis = await redisOf()
+      const way = await FlakyNetwork.to(redis.port)
+      onTestFinished(() => way.close())
+      const broker = await brokerAt(way.url.replace('ws:', 'redis:'))
+      await broker.declareStream(streamOptions(), false)
+      const publish = (data: number) =>
+        publishTo(broker, { topic: 't', data }).then(
+          () => 'kept',
+          ({ code }) => code,
+        )
+      way.holdReplies()
+      const first = publish(0)
+      await expect.poll(() => command(redis, 'HGET', '{test}:s:1', 'next')).toBe('1')
+      way.refuse()
+      expect(await first).toBe('outcome_unknown')
+      expect(await publish(1)).toBe('cluster_unreachable')
+      way.allow()
+      expect(await publish(2)).toBe('kept')
+      expect(await dataOf(broker)).toEqual([0, 2])
+    },
+    30_000,
+  )
 
   it('nothing is answered or heard before the replicas have it', async () => {
     const redis = await redisOf()
