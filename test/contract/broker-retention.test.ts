@@ -188,6 +188,15 @@ onEveryBroker('broker', (brokers) => {
       await put(underTest.broker, 't', 'l', 201)
       expect(await dataOf(underTest.broker)).toEqual([199, 200, 201])
     })
+
+    it('lastValue may be switched on over a long log of small messages', async () => {
+      const { broker } = await withStream(brokers)
+      const keys = range(0, 5000).map((n) => `k${n}`)
+      for (const data of [1, 2]) await Promise.all(keys.map((key) => publishTo(broker, { topic: 't', key, data })))
+      await broker.declareStream(streamOptions({ lastValue: true }), true)
+      await expect.poll(async () => (await dataOf(broker)).length, { timeout: 20_000 }).toBe(keys.length)
+      expect(new Set(await dataOf(broker))).toEqual(new Set([2]))
+    })
   })
 
   describe('finding', () => {

@@ -302,7 +302,9 @@ export class RedisBroker implements Broker {
     clearInterval(this.timer)
     await this.turns.finished()
     if (this.link.isUp) await this.queuesOf.close()
-    await this.turns.finished().then(() => this.writer.leave())
+    await this.turns.finished()
+    // If that fails, the others notice after a while that this node is gone.
+    if (this.link.isUp) await this.writer.leave().catch(() => {})
     this.barrier.close()
     this.log.close()
     await this.link.close()

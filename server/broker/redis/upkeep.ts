@@ -5,9 +5,11 @@ import type { StreamMirror } from './stream-mirror.ts'
 import type { StreamReads } from './stream-reads.ts'
 import type { Turns } from './turns.ts'
 
-/** Blocks that one step indexes or compacts. */
+/** What one step takes on: its script has to end within a few milliseconds. */
 const BLOCKS_PER_STEP = 32
-const BYTES_PER_STEP = 2 * 1024 * 1024
+const BYTES_PER_STEP = 512 * 1024
+/** Values that one step indexes. */
+const VALUES_PER_STEP = 2000
 /** Bytes of records after which a rewritten block takes no more. */
 const BLOCK_BYTES = 64 * 1024
 /** Streams that one look takes on. */
@@ -82,6 +84,7 @@ export class Upkeep {
     for (const { parts, offset } of messagesOf(mirror.options.name, blocks)) {
       if (offset >= from && offset < to) values.push(valueName(parts.topic, parts.key), offset)
       next = offset + 1
+      if (values.length >= 2 * VALUES_PER_STEP) break
     }
     const end = next === 0 || next >= to ? 0 : next
     const op = { name: 'index', args: [mirror.number, from, end, values.length / 2, ...values] }

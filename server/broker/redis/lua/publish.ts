@@ -30,9 +30,12 @@ local function knownAmong(segments, window)
   return known
 end
 
--- Forgets ids that have had their time, and the oldest of what exceeds the limit: whole chapters, and the first of the oldest.
+-- Forgets ids that have had their time, and the oldest of what exceeds the limit: whole chapters, and the first of the oldest. Not all at once, but more
+-- than a turn adds.
 local function forgetIds(window, limit)
+  local forgotten = 0
   for _ = 1, 20 do
+    if forgotten >= 1000 then return end
     local chapter = call('LINDEX', P .. 'ids:l', 0)
     if not chapter then return end
     local time, commit = string.match(chapter, '^(%d+)\n(%d+)\n')
@@ -56,6 +59,7 @@ local function forgetIds(window, limit)
       if value and string.sub(value, 1, #head) == head then left[#left + 1] = mine[n] end
     end
     if #left > 0 then call('HDEL', P .. 'ids', unpack(left)) end
+    forgotten = forgotten + #mine
     if isWhole then
       call('LPOP', P .. 'ids:l')
       gone = 0

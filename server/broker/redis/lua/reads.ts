@@ -31,8 +31,9 @@ end
 /**
  * Joins a space, which is made if there is none. Another run of Redis than before may have lost something that was answered: unless it is `lossless`, and
  * also if a node has seen that it did (`hasLost`), a new incarnation begins, once. With more replicas than were waited for, it may have been a failover, which
- * loses what the new primary had not got. Refused while the space is being copied (`COPYING`), and if it holds an unfinished copy (`UNFINISHED`).
- * `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee`.
+ * loses what the new primary had not got. `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee,
+ * number of a turn whose outcome is unknown or 0`: if that comes late, it does nothing.
+ * Refused while the space is being copied (`COPYING`), and if it holds an unfinished copy (`UNFINISHED`).
  */
 export const JOIN = `#!lua flags=allow-oom
 ${PRELUDE}
@@ -41,7 +42,7 @@ local node, name, lapseMs, newSpace, run = ARGV[2], ARGV[3], tonumber(ARGV[4]), 
 if call('EXISTS', P .. 'copying') == 1 then return { 'COPYING' } end
 local copied = call('HMGET', META, 'copySource', 'copyFinished')
 if copied[1] and not copied[2] then return { 'UNFINISHED' } end
--- A copy that ends now would have to begin again.
+-- What was copied changes from now on.
 call('HDEL', META, 'mark', 'copySource', 'copyStep', 'copyFinished')
 if not call('HGET', META, 'space') then
   call('HSET', META, 'format', 1, 'space', newSpace, 'run', run, 'incarnation', 0)
@@ -61,7 +62,9 @@ removeLapsed(real, node, lapseMs)
 call('ZADD', P .. 'nodes', text(real + lapseMs), node)
 call('HSET', P .. 'n:' .. node, 'lessee', ARGV[11])
 call('SADD', P .. 'lessees', ARGV[11])
-return { call('HGET', META, 'space'), tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0, isNew }
+local seq = tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0
+if tonumber(ARGV[12]) > 0 then call('HSET', P .. 'n:' .. node, 'seq', ARGV[12], 'answer', '') end
+return { call('HGET', META, 'space'), seq, isNew }
 `
 
 /** Renews the place of a node among the others: gives who has left leases behind; false if it has lost it. `clock, node, lapse, replicas there are`. */
@@ -78,12 +81,14 @@ call('ZADD', P .. 'nodes', text(real + lapseMs), ARGV[2])
 return call('SRANDMEMBER', P .. 'lapsed', 10)
 `
 
-/** A node has ended: the others need not wait until its time is over. `clock, node`. */
+/** Removes a node that ends. Should it have kept leases, others return them. `clock, node`. */
 export const LEAVE = `#!lua flags=allow-oom
 ${PRELUDE}
-${NODES}
-if call('ZSCORE', P .. 'nodes', ARGV[2]) then remove(ARGV[2]) end
-return 'OK'
+if call('ZREM', P .. 'nodes', ARGV[2]) == 0 then return 0 end
+local lessee = call('HGET', P .. 'n:' .. ARGV[2], 'lessee')
+if lessee then call('SADD', P .. 'lapsed', lessee) end
+call('UNLINK', P .. 'n:' .. ARGV[2])
+return 1
 `
 
 /** All declarations and the state of all streams, as of a commit. What changes in queues is looked at apart from that. */

@@ -59,7 +59,8 @@ end
 local function retain(s)
   if s.maxMessages then s.first = math.max(s.first, s.next - s.maxMessages) end
   s.oldest = 0
-  for _ = 1, 32 + 2 * (s.written or 0) do
+  -- The values of a block are looked up one by one.
+  for _ = 1, (s.lastValue and 4 or 32) + 2 * (s.written or 0) do
     local oldest = call('ZRANGE', key(s.number, 'i'), 0, 0, 'WITHSCORES')
     if #oldest == 0 then return end
     local last = tonumber(oldest[2])
