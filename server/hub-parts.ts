@@ -37,6 +37,7 @@ import { Monitor } from './monitor/monitor.ts'
 import { Traffic } from './monitor/traffic.ts'
 import { Origins } from './network/origins.ts'
 import { Proxies } from './network/proxies.ts'
+import { QueueShares } from './queue/queue-shares.ts'
 import { Queues } from './queue/queues.ts'
 import { Connections } from './registry/connections.ts'
 import { Streams } from './stream/streams.ts'
@@ -129,7 +130,13 @@ function topicParts({ config, broker, bus, log, clock, unexpected }: HubBasis, {
   const { maxStreams, maxQueues, maxPatterns } = config
   const names = { maxPatterns, hit: (limit: LimitName) => traffic.hit(limit, {}) }
   const streams = new Streams(broker, clock, { ...names, limit: 'maxStreams', maxNames: maxStreams })
-  const queues = new Queues(broker, log, clock, unexpected, { ...names, limit: 'maxQueues', maxNames: maxQueues })
+  const nodes = new Nodes(bus, unexpected)
+  const shares = new QueueShares(nodes, clock.now())
+  const queues = new Queues(broker, shares, log, clock, unexpected, {
+    ...names,
+    limit: 'maxQueues',
+    maxNames: maxQueues,
+  })
   const contracts = new Contracts(config.topics, log)
   const keepers = {
     streamsOf: (words: readonly string[]) => streams.streamsOf(words),
@@ -137,8 +144,7 @@ function topicParts({ config, broker, bus, log, clock, unexpected }: HubBasis, {
     hasQueue: (name: string) => queues.has(name),
   }
   const topics = new Topics(broker, bus, keepers, contracts, clock, unexpected)
-  const nodes = new Nodes(bus, unexpected)
-  return { streams, queues, topics, nodes, requests: new RequestRouting(contracts, nodes, clock) }
+  return { streams, queues, shares, topics, nodes, requests: new RequestRouting(contracts, nodes, clock) }
 }
 type TopicParts = ReturnType<typeof topicParts>
 
@@ -184,7 +190,7 @@ function brokerEvents({ topics, streams, queues }: TopicParts, { metrics }: Moni
 }
 
 /** Routes the bus's events. */
-function busEvents({ topics, nodes, requests }: TopicParts): BusEvents {
+function busEvents({ topics, nodes, shares, requests }: TopicParts): BusEvents {
   return {
     messages: (batch) => topics.received(batch),
     missed: (concerns) => {
@@ -193,10 +199,12 @@ function busEvents({ topics, nodes, requests }: TopicParts): BusEvents {
     },
     joined: (node) => {
       nodes.joined(node)
+      shares.joined()
       requests.joined(node)
     },
     left: (node) => {
       nodes.left(node)
+      shares.left(node)
       requests.left(node)
     },
     asked: (question, params, from) => nodes.asked(question, params, from),

@@ -124,9 +124,9 @@ export interface QueueStatus extends QueueOptions {
 
 /** The status of a queue; the hub publishes it once a second on `$sys.queues.<name>`. */
 export interface QueueInfo extends QueueStatus, QueueRates {
-  /** Consumers that are connected. */
+  /** Consumers that are connected, to any node. */
   readonly consumers: number
-  /** Deliveries whose lease expired, since the hub started. */
+  /** Deliveries whose lease expired, since the hub started, at all nodes. */
   readonly timedOutTotal: number
 }
 

@@ -229,6 +229,8 @@ export interface WaitingStatus {
   readonly count: number
   readonly bytes: number
   readonly limitBytes: number
+  /** Those to a queue, whether or not that queue is the full one. */
+  inQueue(name: string): { readonly count: number; readonly bytes: number }
 }
 
 /** The content of a message, without its places. */

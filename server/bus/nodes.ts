@@ -34,6 +34,11 @@ export class Nodes {
     return this.others.size === 0
   }
 
+  /** Whether another node is there now. */
+  has(node: string): boolean {
+    return this.others.has(node)
+  }
+
   /** This node has lost its way to the others. */
   get isCutOff(): boolean {
     return this.bus.isCutOff

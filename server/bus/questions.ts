@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { AskFrame, ReplyFrame } from '../../shared/frames.ts'
+import type { QueueRates } from '../../shared/queues.ts'
 import type {
   AttentionEntry,
   ConnectionInfo,
@@ -70,6 +71,27 @@ export interface SpentByIdentity {
   readonly bytes: number
 }
 
+/** What a node has of a queue: consumers, those with something in flight, deliveries that timed out, publishes that wait for room. */
+export interface QueueShare {
+  readonly consumers: number
+  readonly busy: number
+  readonly timedOut: number
+  readonly waiting: number
+  readonly waitingBytes: number
+}
+
+/** With the rates of the queue if the node is the oldest. */
+export type QueueShareRow = readonly [queue: string, share: QueueShare, rates?: QueueRates]
+
+/** What has changed of a node's queues. */
+export interface ToldShares {
+  /** When the node started. */
+  readonly since: number
+  /** All that it has: what it told before is over. */
+  readonly isWhole: boolean
+  readonly rows: readonly QueueShareRow[]
+}
+
 type Limit = { readonly limit: number }
 type OneConnection = { readonly connection: string }
 
@@ -90,6 +112,8 @@ export interface Questions {
   'connections.disconnect': { params: OneConnection; answer: boolean }
   /** Grows with each declaration that the node knows of. */
   'declarations.generation': { params: object; answer: number }
+  /** Whether it was taken: the node that is asked knows the one that asks. */
+  'queues.shares': { params: ToldShares; answer: boolean }
   'limits.spent': { params: readonly SpentByIdentity[]; answer: true }
   'requests.offers': { params: OfferChanges; answer: true }
   /** To be answered by a responder of the node that is asked. */

@@ -216,7 +216,7 @@ export class Metrics {
       'Groups parked until an operator resumes them.',
       ({ parked, parkedMore }) => parked.length + parkedMore,
     )
-    gauge('consumers', 'Connected consumers.', ({ consumers }) => consumers)
+    gauge('consumers', 'Connected consumers, in a cluster of all hubs.', ({ consumers }) => consumers)
     gauge(
       'wanted_consumers',
       'Consumers needed to keep up and to clear the ready messages in ten seconds.',

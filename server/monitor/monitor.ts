@@ -261,6 +261,7 @@ export class Monitor {
     for await (const names of inTurns(queues.names, AT_ONCE)) {
       const active = names.filter((name) => !queues.isAtRest(name))
       queues.sample(active, seconds)
+      queues.addShares(names)
       for (const name of active) {
         const figures = queues.figures(name)
         if (!figures) continue
@@ -269,6 +270,7 @@ export class Monitor {
       }
       for (const info of await queues.list(names.filter(isHeard))) this.announce(QUEUE_STATUS_TOPIC + info.name, info)
     }
+    void queues.reportShares()
   }
 
   private async sayStreams(): Promise<void> {

@@ -18,6 +18,7 @@ import { idIn } from './delivery-frames.ts'
 import type { Lease } from './leases.ts'
 import { Lookout } from './lookout.ts'
 import { QueueMonitor } from './monitor.ts'
+import type { QueueShares } from './queue-shares.ts'
 
 interface BoundPattern extends QueueBinding, Indexed {
   /** Number of the queue: the order of queues in receipts. */
@@ -50,6 +51,7 @@ export interface QueueFigures {
 /** The queues of a hub: their bindings and their consumers. */
 export class Queues {
   private readonly broker: Broker
+  private readonly shares: QueueShares
   private readonly byName = new Map<string, Queue>()
   private readonly bindings = new PatternIndex<BoundPattern>()
   /** Operators' actions on dead letters. */
@@ -64,7 +66,15 @@ export class Queues {
   /** Called when a queue was deleted. */
   onDelete: (name: string) => void = () => {}
 
-  constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors, limits: NameLimits) {
+  constructor(
+    broker: Broker,
+    shares: QueueShares,
+    log: Logger,
+    clock: Clock,
+    unexpected: UnexpectedErrors,
+    limits: NameLimits,
+  ) {
+    this.shares = shares
     this.unexpected = unexpected
     this.broker = broker
     this.log = log
@@ -99,6 +109,7 @@ export class Queues {
   deleted(name: string): void {
     const queue = this.byName.get(name)
     this.byName.delete(name)
+    this.shares.forget(name)
     for (const binding of queue?.bindings ?? []) this.bindings.remove(binding)
     this.onDelete(name)
     for (const consumer of [...(queue?.consumers ?? [])]) {
@@ -212,7 +223,17 @@ export class Queues {
       const queue = this.byName.get(info.name)
       if (!queue) return []
       const { monitor, consumers, timedOutTotal } = queue
-      return [{ ...info, ...monitor.rates, timedOutTotal, consumers: consumers.length }]
+      const elsewhere = this.shares.elsewhere(info.name)
+      return [
+        {
+          ...info,
+          ...this.shares.rates(info.name, monitor.rates),
+          waitingPublishes: info.waitingPublishes + elsewhere.waiting,
+          waitingPublishBytes: info.waitingPublishBytes + elsewhere.waitingBytes,
+          timedOutTotal: timedOutTotal + elsewhere.timedOut,
+          consumers: consumers.length + elsewhere.consumers,
+        },
+      ]
     })
   }
 
@@ -225,7 +246,9 @@ export class Queues {
   figures(name: string): QueueFigures | undefined {
     const queue = this.byName.get(name)
     const state = this.broker.queue(name)
-    return queue && state && { state, rates: queue.monitor.rates, consumers: queue.consumers.length }
+    if (!queue || !state) return undefined
+    const consumers = queue.consumers.length + this.shares.elsewhere(name).consumers
+    return { state, rates: this.shares.rates(name, queue.monitor.rates), consumers }
   }
 
   async show(name: string): Promise<QueueInfo> {
@@ -276,17 +299,34 @@ export class Queues {
       const { monitor, consumers } = queue
       const { depth, inFlight, ready, startable, backlog, publishedTotal, ackedTotal, dueTotal } = state
       const counts = { depth, inFlight, ready, startable, backlog, publishedTotal, ackedTotal, dueTotal }
-      const busyConsumers = consumers.reduce((sum, { inFlightCount }) => sum + (inFlightCount > 0 ? 1 : 0), 0)
-      monitor.observe({ ...counts, busyConsumers }, seconds)
-      const { rates } = monitor
+      const elsewhere = this.shares.elsewhere(name)
+      monitor.observe({ ...counts, busyConsumers: busyIn(consumers) + elsewhere.busy }, seconds)
+      const rates = this.shares.rates(name, monitor.rates)
       if (rates.growing && !queue.calledOut) {
         this.log.warn(
-          { queue: name, depth, ready, consumers: consumers.length, ...rates },
+          { queue: name, depth, ready, consumers: consumers.length + elsewhere.consumers, ...rates },
           'queue keeps growing: add consumers',
         )
       }
       queue.calledOut = rates.growing
     }
+  }
+
+  /** Collects what this node has of some queues, for the other nodes; `reportShares` sends what has changed. */
+  addShares(names: readonly string[]): void {
+    if (this.shares.alone) return
+    for (const name of names) {
+      const queue = this.byName.get(name)
+      if (!queue) continue
+      const { consumers, timedOutTotal: timedOut, monitor } = queue
+      const { count: waiting, bytes: waitingBytes } = this.broker.waiting.inQueue(name)
+      const own = { consumers: consumers.length, busy: busyIn(consumers), timedOut, waiting, waitingBytes }
+      this.shares.has(name, own, monitor.rates)
+    }
+  }
+
+  reportShares(): Promise<void> {
+    return this.shares.report()
   }
 
   private bind(name: string, queue: Queue, declared: QueueOptions['bindings']): void {
@@ -331,6 +371,11 @@ export class Queues {
     if (count > 0) consumer.recall(waiting.slice(-count))
     return true
   }
+}
+
+/** How many consumers have something in flight. */
+function busyIn(consumers: readonly Consumer[]): number {
+  return consumers.reduce((sum, { inFlightCount }) => sum + (inFlightCount > 0 ? 1 : 0), 0)
 }
 
 /** When to look at a consumer that shares its queue: the same times for all, so that the queue's idle consumers are counted once. */

@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { BrokerEvents } from '../../server/broker/broker.ts'
 import { dataOf, publishNumbers, publishTo, streamOptions } from '../setup/brokers.ts'
-import { command, redisOf, wayTo } from '../setup/cluster.ts'
+import { command, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
+import { FlakyNetwork } from '../setup/flaky-network.ts'
 import { brokerAt } from '../setup/redis-node.ts'
 import { range } from '../setup/streams.ts'
 
@@ -105,6 +106,32 @@ describe('nodes with one Redis', () => {
     expect(await dataOf(broker)).toEqual(range(0, 200))
   }, 30_000)
 
+  it.runIf(SLOW)(
+    'what follows a publish whose answer never came is kept, although that was kept',
+    async () => {
+      const redis = await redisOf()
+      const way = await FlakyNetwork.to(redis.port)
+      onTestFinished(() => way.close())
+      const broker = await brokerAt(way.url.replace('ws:', 'redis:'))
+      await broker.declareStream(streamOptions(), false)
+      const publish = (data: number) =>
+        publishTo(broker, { topic: 't', data }).then(
+          () => 'kept',
+          ({ code }) => code,
+        )
+      way.holdReplies()
+      const first = publish(0)
+      await expect.poll(() => command(redis, 'HGET', '{test}:s:1', 'next')).toBe('1')
+      way.refuse()
+      expect(await first).toBe('outcome_unknown')
+      expect(await publish(1)).toBe('cluster_unreachable')
+      way.allow()
+      expect(await publish(2)).toBe('kept')
+      expect(await dataOf(broker)).toEqual([0, 2])
+    },
+    30_000,
+  )
+
   it('nothing is answered or heard before the replicas have it', async () => {
     const redis = await redisOf()
     const replica = await redisOf('--replicaof', '127.0.0.1', `${redis.port}`)
@@ -142,5 +169,32 @@ describe('nodes with one Redis', () => {
     expect(await b.newest('s', ['#'], 1)).toEqual([])
     await b.deleteStream('s')
     await expect.poll(() => a.stream('s')).toBeUndefined()
+  })
+
+  it('a node that is closed leaves nothing for the others to wait for', async () => {
+    const redis = await redisOf()
+    const [a, b] = [await brokerAt(redis.url), await brokerAt(redis.url)]
+    await a.declareStream(streamOptions(), false)
+    await publishNumbers(a, 0, 3)
+    const nodes = () => command(redis, 'ZCARD', '{test}:nodes')
+    expect(await nodes()).toBe(2)
+    await a.close()
+    expect(await nodes()).toBe(1)
+    await expect.poll(() => b.stream('s')?.next).toBe(3)
+    await b.close()
+    const left = (await command(redis, 'KEYS', '{test}:n*')) as string[]
+    expect(left).toEqual([])
+  })
+
+  it('a node that cannot reach Redis when it is closed ends, and so does one whose connections hang', async () => {
+    const redis = await redisOf()
+    for (const break_ of ['shut', 'hold'] as const) {
+      const way = await wayTo(redis)
+      const broker = await brokerAt(way.redisUrl)
+      way[break_]()
+      const start = performance.now()
+      await broker.close()
+      expect(performance.now() - start).toBeLessThan(15_000)
+    }
   })
 })

@@ -173,3 +173,32 @@ it('a declaration or an update holds on every node once it is answered', async (
     expect((await one.publish(`${name}.d`, n)).positions).toHaveProperty([name, 'offset'], 1)
   }
 })
+
+it('the figures of a queue are those of all nodes, the same on each', async () => {
+  const redis = await redisOf()
+  const leaving = await node(redis.url, { 'cluster-durability': 'relaxed' })
+  const clients = [await clientOn(redis), await clientOn(redis), clientOf(leaving)]
+  const [one, other, third] = clients as [Client, Client, Client]
+  const jobs = { name: 'jobs', bindings: [{ topic: 'jobs.#' }], maxMessages: 40, overflow: 'block' } as const
+  await one.admin.queues.declare(jobs)
+  const shown = () => Promise.all(clients.map((client) => client.admin.queues.show('jobs')))
+  const everywhere = (figures: object) =>
+    expect.poll(shown).toEqual(clients.map(() => expect.objectContaining(figures)))
+  // Two finish nothing.
+  for (const client of [other, third]) client.consume('jobs', () => new Promise(() => {}), { prefetch: 1 })
+  const published = range(0, 45).map((n) => third.publish('jobs.new', n))
+  await everywhere({ consumers: 2, waitingPublishes: 5 })
+  for (const _ of range(0, 3)) one.consume('jobs', () => new Promise((done) => setTimeout(done, 20)), { prefetch: 1 })
+  await Promise.all(published)
+  await everywhere({ consumers: 5, waitingPublishes: 0 })
+  const rates = async () => {
+    const all = await shown()
+    return new Set(all.map(({ wantedConsumers, keepUpConsumers }) => `${wantedConsumers} ${keepUpConsumers}`)).size
+  }
+  await expect.poll(rates).toBe(1)
+  const { entries } = await one.admin.hub.attention()
+  expect(JSON.stringify(entries)).not.toContain('no-consumer')
+  await leaving.kill()
+  clients.pop()
+  await everywhere({ consumers: 4 })
+})

@@ -63,6 +63,18 @@ it('a new link to a Redis without its replicas makes nothing safe', async () => 
   expect(await dataOf(broker)).toEqual([0, 1, 2, 3])
 })
 
+it('a node leaves a primary that has become a replica, though it only waits there', async () => {
+  const { primary, replica } = await withReplica()
+  const link = new BrokerLink(redisAddress(primary.url), new Keys('test'), true, SILENT)
+  onTestFinished(() => link.close())
+  await link.open()
+  // Connections stay.
+  await command(replica, 'REPLICAOF', 'NO', 'ONE')
+  await command(primary, 'REPLICAOF', '127.0.0.1', `${replica.port}`)
+  await expect(link.waitForReplicas('{test}:w:node', 1, 100)).rejects.toThrow(LinkLost)
+  expect(link.isUp).toBe(false)
+})
+
 it('a cursor is confirmed once the replicas have it', async () => {
   const { primary, replica } = await withReplica()
   const broker = await brokerAt(primary.url)

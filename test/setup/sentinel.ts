@@ -18,13 +18,14 @@ interface Secure {
 
 export interface Sentinel extends RedisPlace {
   readonly port: number
+  signal(name: NodeJS.Signals): void
 }
 
 /**
  * A Redis Sentinel that ends with the test. It makes a replica the primary about two seconds after the primary has died, once `quorum` sentinels say that it
  * has. `secure`: it speaks TLS, and the password of Redis is `secret`.
  */
-export async function sentinelOf(primary: RedisServer, secure?: Secure, quorum = 1): Promise<Sentinel> {
+export async function sentinelOf(primary: Pick<RedisServer, 'port'>, secure?: Secure, quorum = 1): Promise<Sentinel> {
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-sentinel-'))
   const file = join(folder, 'sentinel.conf')
@@ -45,7 +46,8 @@ export async function sentinelOf(primary: RedisServer, secure?: Secure, quorum =
     rmSync(folder, { recursive: true, force: true })
   })
   await said(child, '+monitor master')
-  return { port, url: `${secure ? 'rediss' : 'redis'}://127.0.0.1:${port}`, caFile: secure?.certFile }
+  const signal = (name: NodeJS.Signals) => void child.kill(name)
+  return { port, signal, url: `${secure ? 'rediss' : 'redis'}://127.0.0.1:${port}`, caFile: secure?.certFile }
 }
 
 /** Resolves when the sentinel knows a replica that has everything. */

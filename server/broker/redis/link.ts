@@ -14,9 +14,9 @@ const ANSWER_MS = 5_000
 /** Waits between attempts to connect: each twice the last, and a random part of it. */
 const FIRST_WAIT_MS = 50
 const LONGEST_WAIT_MS = 400
-/** Answers of a Redis that cannot be used now, and may be later, or another one in its place. It has done nothing. */
+/** Answers of a Redis that cannot be used now, and may be later, or another one in its place. It has done nothing. What only waits is no write: a replica has another answer to it. */
 const NOT_NOW =
-  /^(ReplyError: )?-?(READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS|MISCONF|MOVED|ASK)\b/
+  /^(ReplyError: )?-?((READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS|MISCONF|MOVED|ASK)\b|ERR WAIT cannot be used with replica)/
 
 export type Argument = string | number | Buffer
 

@@ -171,12 +171,14 @@ export class Membership {
     this.logger.error('Redis has lost the data of this cluster: streams and queues are declared again, empty')
     this.log.pause()
     this.barrier.drop()
-    this.writer.renewed((await this.writer.join(true)).space)
+    // Before it joins, so that what it leases from now on is known as its own.
     this.queues.renewed()
-    const ops = missingIn(await this.readState(), this.log)
-    if (ops.length > 0) await this.writer.turn(ops, true)
-    this.asked++
-    this.log.jump(await this.readState(), true)
+    await this.writer.moveTo((await this.writer.join(true)).space, async () => {
+      const ops = missingIn(await this.readState(), this.log)
+      if (ops.length > 0) await this.writer.turn(ops, true)
+      this.asked++
+      this.log.jump(await this.readState(), true)
+    })
   }
 }
 

@@ -4,7 +4,7 @@ import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
 import type { TurnAnswer } from './answers.ts'
 import { type Argument, type BrokerLink, LinkLost } from './link.ts'
-import { BEAT, JOIN } from './lua/reads.ts'
+import { BEAT, JOIN, LEAVE } from './lua/reads.ts'
 import { TURN, TURN_WITHOUT_ROOM } from './lua/turn.ts'
 
 /** How long a turn waits for a link before it gives up, in milliseconds. */
@@ -18,6 +18,8 @@ const REMEMBERED_TURNS = 10_000
 export interface Op {
   readonly name: string
   readonly args: readonly Argument[]
+  /** How many messages it is about, if that may be many. */
+  readonly messages?: number
 }
 
 /** The space is another one than before: Redis was flushed, or is a new one. */
@@ -61,7 +63,7 @@ export class Writer {
   onFenced: () => void = () => {}
   /** The commits of the last turns: of those that made one. */
   private readonly commits = new Map<number, number>()
-  /** The outcome of the last turn is unknown: its number is asked for before the next. */
+  /** The outcome of the last turn is unknown. Redis may still get it, on its way through a link that was lost: its number is not used again. */
   private isUncertain = false
   /** Redis no longer knows what this node has sent. */
   private isForgotten = false
@@ -84,12 +86,14 @@ export class Writer {
     const run = /run_id:(\w+)/.exec(await this.info('server'))?.[1] ?? ''
     const replicas = await this.replicasThere()
     const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas, this.lessee()]
-    const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how]
+    const unknown = this.isUncertain ? this.seq + 1 : 0
+    const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how, unknown]
     const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
     const lost = this.lostAfter(seq, isNew === 1)
-    if (isNew === 1 || seq < this.seq || this.isUncertain) this.seq = seq
+    if (this.isUncertain) this.seq++
+    else if (isNew === 1 || seq < this.seq) this.seq = seq
     this.isUncertain = false
     return { space: String(space), lost }
   }
@@ -115,11 +119,16 @@ export class Writer {
     return String(await info)
   }
 
-  /** The space is another one, in which this node has sent nothing. */
-  renewed(space: string): void {
+  /** Makes another space what the one before was. If that fails, the next turn finds the space gone once more. */
+  async moveTo(space: string, makeIt: () => Promise<void>): Promise<void> {
+    const before = this.space
     this.space = space
-    this.seq = 0
-    this.isUncertain = false
+    try {
+      await makeIt()
+    } catch (error) {
+      this.space = before
+      throw error
+    }
   }
 
   /** Shows that this node is there. Gives whose leases are to be returned, those of nodes that are gone; or undefined: it has lost its place. */
@@ -127,6 +136,11 @@ export class Writer {
     const replicas = await this.replicasThere()
     const lapsed = await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS, replicas])
     return lapsed === null ? undefined : (lapsed as readonly unknown[]).map(String)
+  }
+
+  /** Gives up the place of this node, as the last thing that it does. */
+  async leave(): Promise<void> {
+    await this.link.read(LEAVE, [this.clock(), this.node])
   }
 
   /**
@@ -188,7 +202,7 @@ export class Writer {
   }
 
   private givenUp(wasSent: boolean): FanfareError {
-    this.isUncertain = wasSent
+    if (wasSent) this.isUncertain = true
     return new FanfareError(
       wasSent ? 'outcome_unknown' : 'cluster_unreachable',
       wasSent ? undefined : 'Redis, which keeps streams, cannot be reached. Nothing was stored; try again.',
@@ -199,7 +213,6 @@ export class Writer {
     if (error instanceof FanfareError || error instanceof SpaceGone) return error
     // A script that fails in the middle is not undone.
     if (String(error).startsWith('ReplyError')) {
-      this.isUncertain = true
       this.log.error({ err: error }, 'a turn failed in Redis')
       return new FanfareError('outcome_unknown')
     }

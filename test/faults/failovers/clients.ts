@@ -82,7 +82,7 @@ export class Publisher {
       const isKept = outcome === 'acknowledged'
       if (isKept) this.acknowledgedTo = Math.max(this.acknowledgedTo, asked)
       this.note({ act: isKept ? outcome : `refused: ${outcome}`, by, n, at: Date.now() })
-      if (isKept || key !== undefined) return
+      if (isKept || key !== undefined || outcome === 'client_closed') return
       if (!PASSING.has(outcome)) throw new Error(`publish ended with ${outcome}`)
     }
   }

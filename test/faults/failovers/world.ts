@@ -51,6 +51,8 @@ export interface Round {
   readonly failover: string
   /** From the fault until Sentinel named another primary and the old one was a replica, in milliseconds. */
   readonly switchedMs: number
+  /** From the fault until the new primary had all of its replicas. */
+  readonly completeMs: number
   /** The longest time in which a publisher got no answer. */
   readonly outageMs: number
 }
@@ -114,10 +116,13 @@ export class World {
     const from = Date.now()
     await FAILOVERS[failover]?.(this.redis, random)
     const switchedMs = Date.now() - from
-    await this.publishesSince(Date.now())
+    const again = this.publishesSince(Date.now())
+    await this.redis.complete()
+    const completeMs = Date.now() - from
+    await again
     const outageMs = longestOutage(this.history, from, Date.now())
     await this.redis.whole()
-    return { failover, switchedMs, outageMs }
+    return { failover, switchedMs, completeMs, outageMs }
   }
 
   /** Publishing ends, and everything that was published comes through. */

@@ -66,20 +66,22 @@ export interface Verdict {
 /** What a verdict has against the hubs. */
 export const FAILURES = ['lost', 'doubled', 'reordered', 'unread', 'crashes', 'leftovers'] as const
 
-/** Judges by the histories and by what exists at the end, and not by the hub's own figures. */
-export function judge(history: readonly Entry[], end: FinalState): Verdict {
+/** Judges by the histories and by what exists at the end, and not by the hub's own figures. `fresh`: what is counted of the history. */
+export function judge(history: readonly Entry[], end: FinalState, fresh = history): Verdict {
   const { orders, invoices, deadLetters, restores, crashes, leftovers } = end
-  const of = (act: string) => history.filter((entry) => entry.act === act)
-  const acknowledged = of('acknowledged').map(({ by, n, at = 0 }) => ({ id: `${by}.${n}`, at }))
+  const count = (act: string) => fresh.filter((entry) => entry.act === act).length
+  const acknowledged = history
+    .filter(({ act }) => act === 'acknowledged')
+    .map(({ by, n, at = 0 }) => ({ id: `${by}.${n}`, at }))
   const restoredAway = (at: number) => restores.some(({ from, to }) => at >= from && at <= to)
   const inStream = new Set(orders.map(({ id }) => id))
   const ends = [...invoices.map(({ id }) => id.replace('invoice.', '')), ...deadLetters.map(({ id }) => id)]
   const ended = new Set(ends)
-  const handled = of('handled')
+  const handled = fresh.filter(({ act }) => act === 'handled')
   return {
-    asked: of('asked').length,
-    acknowledged: acknowledged.length,
-    refused: history.filter(({ act }) => act.startsWith('refused')).length,
+    asked: count('asked'),
+    acknowledged: count('acknowledged'),
+    refused: fresh.filter(({ act }) => act.startsWith('refused')).length,
     handled: handled.length,
     redelivered: handled.length - new Set(handled.map(({ id }) => id)).size,
     lost: [

@@ -15,10 +15,18 @@ export class Crew {
   private readonly folder: string
   private readonly running = new Map<string, { role: Role; child: ChildProcess }>()
   private started = 0
+  /** How many lines of each role are of rounds before this one. */
+  private readonly before = new Map<Role, number>()
 
   constructor(url: string, folder: string) {
     this.url = url
     this.folder = folder
+  }
+
+  /** Another round begins. */
+  async begin(publishers: number): Promise<void> {
+    for (const role of ROLES) this.before.set(role, this.notes(role).length)
+    await Promise.all(Array.from({ length: publishers }, () => this.hire('publisher')))
   }
 
   get size(): number {
@@ -64,6 +72,11 @@ export class Crew {
 
   history(): Entry[] {
     return ROLES.flatMap((role) => this.notes(role))
+  }
+
+  /** That of this round. */
+  fresh(): Entry[] {
+    return ROLES.flatMap((role) => this.notes(role).slice(this.before.get(role)))
   }
 
   notes(role: Role): Entry[] {

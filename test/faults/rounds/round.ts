@@ -5,6 +5,7 @@ import { CLIENT_FAULTS, type Faults } from './faults.ts'
 import type { Hubs } from './hubs.ts'
 import type { World } from './world.ts'
 
+const PUBLISHERS = 2
 const MOST_FAULTS = 4
 
 export interface Round {
@@ -12,11 +13,8 @@ export interface Round {
   readonly verdict: Verdict
 }
 
-/** Seeds of rounds. Round n of seed s is round 1 of seed s + n - 1: a round that failed is repeated by itself. */
-export function seedsOf(rounds: string | undefined, usual: number): number[] {
-  const seed = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
-  return Array.from({ length: Number(rounds ?? usual) }, (_, n) => seed + n)
-}
+/** The first of the seeds of a run. */
+export const SEED = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
 
 /** Does two or more faults, of which some begin while others last, within some milliseconds for each; and judges. */
 export async function round<These extends Hubs>(
@@ -25,6 +23,7 @@ export async function round<These extends Hubs>(
   random: () => number,
   pauseMs: number,
 ): Promise<Round> {
+  await world.crew.begin(PUBLISHERS)
   const names = [...Object.keys(CLIENT_FAULTS), ...Object.keys(hubFaults)]
   const drawn = Array.from(
     { length: 2 + Math.floor(random() * (MOST_FAULTS - 1)) },
@@ -37,7 +36,7 @@ export async function round<These extends Hubs>(
   }
   await Promise.all(faults)
   const end = await world.settle()
-  return { faults: drawn, verdict: judge(world.history(), end) }
+  return { faults: drawn, verdict: judge(world.crew.history(), end, world.crew.fresh()) }
 }
 
 export function expectNoFailure({ faults, verdict }: Round): void {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type Client, connect } from '../../../client/node.ts'
 import { allLetters, drained } from '../../setup/chain.ts'
 import { FlakyNetwork } from '../../setup/flaky-network.ts'
-import type { Entry, FinalState, Kept } from './checker.ts'
+import type { FinalState, Kept } from './checker.ts'
 import { Crew } from './crew.ts'
 import { QUEUES } from './declarations.ts'
 import type { Hubs } from './hubs.ts'
@@ -30,7 +30,7 @@ export class World<These extends Hubs = Hubs> {
     const folder = await mkdtemp(join(tmpdir(), 'fanfare-round-'))
     const hubs = await start(folder)
     const world = new World(folder, hubs, await FlakyNetwork.to(hubs.port))
-    const roles = ['publisher', 'publisher', 'worker', 'worker', 'reader'] as const
+    const roles = ['worker', 'worker', 'reader'] as const
     await Promise.all(roles.map((role) => world.crew.hire(role)))
     return world
   }
@@ -54,7 +54,7 @@ export class World<These extends Hubs = Hubs> {
   }
 
   private async endState(client: Client): Promise<FinalState> {
-    for (const { name } of QUEUES) await drained(client, name)
+    await Promise.all(QUEUES.map(({ name }) => drained(client, name)))
     const orders = await everything(client, 'orders')
     await this.hasRead(orders)
     const invoices = await everything(client, 'invoices')
@@ -65,10 +65,6 @@ export class World<These extends Hubs = Hubs> {
     const { restores } = this.hubs
     const crashes = [...this.hubs.crashes, ...this.crew.crashes]
     return { orders, invoices, state, deadLetters, restores, crashes, leftovers, reader: this.crew.reader }
-  }
-
-  history(): Entry[] {
-    return this.crew.history()
   }
 
   async close(): Promise<void> {

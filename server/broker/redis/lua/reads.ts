@@ -29,7 +29,8 @@ end
 /**
  * Joins a space, which is made if there is none. Another run of Redis than before may have lost something that was answered: unless it is `lossless`, and
  * also if a node has seen that it did (`hasLost`), a new incarnation begins, once. With more replicas than were waited for, it may have been a failover, which
- * loses what the new primary had not got. `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee`.
+ * loses what the new primary had not got. `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee,
+ * number of a turn whose outcome is unknown or 0`: if that comes late, it does nothing.
  */
 export const JOIN = `#!lua flags=allow-oom
 ${PRELUDE}
@@ -53,7 +54,9 @@ removeLapsed(real, node, lapseMs)
 call('ZADD', P .. 'nodes', text(real + lapseMs), node)
 call('HSET', P .. 'n:' .. node, 'lessee', ARGV[11])
 call('SADD', P .. 'lessees', ARGV[11])
-return { call('HGET', META, 'space'), tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0, isNew }
+local seq = tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0
+if tonumber(ARGV[12]) > 0 then call('HSET', P .. 'n:' .. node, 'seq', ARGV[12], 'answer', '') end
+return { call('HGET', META, 'space'), seq, isNew }
 `
 
 /** Renews the place of a node among the others: gives who has left leases behind; false if it has lost it. `clock, node, lapse, replicas there are`. */
@@ -68,6 +71,16 @@ if call('HGET', META, 'replicas') ~= ARGV[4] then call('HSET', META, 'replicas',
 removeLapsed(real, ARGV[2], lapseMs)
 call('ZADD', P .. 'nodes', text(real + lapseMs), ARGV[2])
 return call('SRANDMEMBER', P .. 'lapsed', 10)
+`
+
+/** Removes a node that ends. Should it have kept leases, others return them. `clock, node`. */
+export const LEAVE = `#!lua flags=allow-oom
+${PRELUDE}
+if call('ZREM', P .. 'nodes', ARGV[2]) == 0 then return 0 end
+local lessee = call('HGET', P .. 'n:' .. ARGV[2], 'lessee')
+if lessee then call('SADD', P .. 'lapsed', lessee) end
+call('UNLINK', P .. 'n:' .. ARGV[2])
+return 1
 `
 
 /** All declarations and the state of all streams, as of a commit. What changes in queues is looked at apart from that. */
