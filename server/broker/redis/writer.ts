@@ -3,8 +3,9 @@ import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
 import type { TurnAnswer } from './answers.ts'
+import type { Keys } from './keys.ts'
 import { type Argument, type BrokerLink, LinkLost } from './link.ts'
-import { BEAT, JOIN } from './lua/reads.ts'
+import { BEAT, JOIN, LEAVE } from './lua/reads.ts'
 import { TURN, TURN_WITHOUT_ROOM } from './lua/turn.ts'
 
 /** How long a turn waits for a link before it gives up, in milliseconds. */
@@ -18,6 +19,8 @@ const REMEMBERED_TURNS = 10_000
 export interface Op {
   readonly name: string
   readonly args: readonly Argument[]
+  /** How many messages it is about, if that may be many. */
+  readonly messages?: number
 }
 
 /** The space is another one than before: Redis was flushed, or is a new one. */
@@ -86,7 +89,8 @@ export class Writer {
     const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas, this.lessee()]
     const unknown = this.isUncertain ? this.seq + 1 : 0
     const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how, unknown]
-    const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
+    const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number?, number?]
+    if (seq === undefined) throw beingCopied(String(space), this.link.keys)
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
     const lost = this.lostAfter(seq, isNew === 1)
@@ -134,6 +138,11 @@ export class Writer {
     const replicas = await this.replicasThere()
     const lapsed = await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS, replicas])
     return lapsed === null ? undefined : (lapsed as readonly unknown[]).map(String)
+  }
+
+  /** Gives up the place of this node, as the last thing that it does. */
+  async leave(): Promise<void> {
+    await this.link.read(LEAVE, [this.clock(), this.node])
   }
 
   /**
@@ -211,4 +220,14 @@ export class Writer {
     }
     return error
   }
+}
+
+/** Why no node may join a space. */
+function beingCopied(why: string, keys: Keys): FanfareError {
+  return why === 'COPYING'
+    ? new FanfareError('data_locked', `The data of prefix ${keys.name} is being copied. Wait until that has ended.`)
+    : new FanfareError(
+        'data_unusable',
+        `Redis holds an unfinished copy with the prefix ${keys.name}. Run fanfare copy again to finish it, or use another prefix.`,
+      )
 }
