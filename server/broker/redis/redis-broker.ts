@@ -306,7 +306,8 @@ export class RedisBroker implements Broker {
     await this.turns.finished()
     if (this.link.isUp) await this.queuesOf.close()
     await this.turns.finished()
-    if (this.link.isUp) await this.writer.leave()
+    // If that fails, the others notice after a while that this node is gone.
+    if (this.link.isUp) await this.writer.leave().catch(() => {})
     this.barrier.close()
     this.log.close()
     await this.link.close()

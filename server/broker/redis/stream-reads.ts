@@ -23,11 +23,20 @@ const LINK_WAIT_MS = 1_000
 /** How long those who are shown figures wait for the latest, in milliseconds. */
 const SHOWN_MS = 3_000
 
+interface UnderWay {
+  readonly offset: number
+  /** What the stream showed when it began. */
+  readonly next: number
+  readonly block: Promise<ComposedBlock | undefined>
+}
+
 /** Reads the logs of streams. */
 export class StreamReads {
   private readonly link: BrokerLink
   private readonly time: ClusterTime
   private readonly cache = new BlockCache()
+  /** The latest read of each stream that has not ended. */
+  private readonly underWay = new Map<StreamMirror, UnderWay>()
 
   constructor(link: BrokerLink, time: ClusterTime) {
     this.link = link
@@ -71,11 +80,23 @@ export class StreamReads {
     if (offset >= next) return undefined
     const known = options.lastValue ? undefined : this.cache.find(mirror, offset)
     if (known) return known
+    const underWay = this.underWay.get(mirror)
+    // A thousand readers that come back at once read the same: it is read and composed once.
+    if (underWay?.offset === offset && underWay.next === next) return underWay.block
+    const block = this.compose(mirror, offset, next)
+    this.underWay.set(mirror, { offset, next, block })
+    return block.finally(() => {
+      if (this.underWay.get(mirror)?.block === block) this.underWay.delete(mirror)
+    })
+  }
+
+  private async compose(mirror: StreamMirror, offset: number, next: number): Promise<ComposedBlock | undefined> {
+    const { name, lastValue } = mirror.options
     const blocks = await this.blocks(mirror, offset, READ_BLOCKS)
     const shown = blocks.filter(({ member }) => firstOf(member) < next)
     if (shown.length === 0) return undefined
-    const block = new ComposedBlock(options.name, shown)
-    if (options.lastValue) await this.hideReplaced(mirror, block, next)
+    const block = new ComposedBlock(name, shown)
+    if (lastValue) await this.hideReplaced(mirror, block, next)
     else this.cache.add(mirror, block)
     return block
   }

@@ -4,9 +4,10 @@ import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
 import type { TurnAnswer } from './answers.ts'
 import type { ClusterTime, HeardTime } from './cluster-time.ts'
+import type { Keys } from './keys.ts'
 import { type Argument, type BrokerLink, LinkLost } from './link.ts'
 import { FORMAT } from './lua/prelude.ts'
-import { BEAT, JOIN } from './lua/reads.ts'
+import { BEAT, JOIN, LEAVE } from './lua/reads.ts'
 import { TURN, TURN_WITHOUT_ROOM } from './lua/turn.ts'
 
 /** How long a turn waits for a link before it gives up, in milliseconds. */
@@ -95,7 +96,7 @@ export class Writer {
     const args = [this.time.any, this.node, this.name, LAPSE_MS, randomId(10), ...how, unknown, isFirstTime ? 1 : 0]
     const sentAt = performance.now()
     const joined = (await this.link.read(JOIN, args)) as [Buffer, number, number, number, number] | [Buffer]
-    if (joined.length === 1) throw otherFormat(String(joined[0]))
+    if (joined.length === 1) throw mayNotJoin(String(joined[0]), this.link.keys)
     const [space, seq, isNew, time, ahead] = joined
     this.time.learn({ time, ahead }, sentAt)
     // It was away for so long that what it had sent is forgotten.
@@ -152,9 +153,9 @@ export class Writer {
     return lapsed.map(String)
   }
 
-  /** This node ends: the next sign of life of another one removes it. */
+  /** Gives up the place of this node, as the last thing that it does. */
   async leave(): Promise<void> {
-    await this.link.ask('ZADD', this.link.keys.nodes, 'XX', 0, this.node).catch(() => {})
+    await this.link.read(LEAVE, [this.time.any, this.node])
   }
 
   /**
@@ -257,5 +258,17 @@ function otherFormat(format: string): FanfareError {
   return new FanfareError(
     'bad_config',
     `The streams and queues in Redis have format ${format}, and this version knows format ${FORMAT} only. Use the version that has written them, or another clusterPrefix.`,
+  )
+}
+
+/** Why no node may join a space. */
+function mayNotJoin(why: string, keys: Keys): FanfareError {
+  if (why === 'COPYING') {
+    return new FanfareError('data_locked', `The data of prefix ${keys.name} is being copied. Wait until that has ended.`)
+  }
+  if (why !== 'UNFINISHED') return otherFormat(why)
+  return new FanfareError(
+    'data_unusable',
+    `Redis holds an unfinished copy with the prefix ${keys.name}. Run fanfare copy again to finish it, or use another prefix.`,
   )
 }

@@ -3,7 +3,7 @@ import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUE_READS } from './queue-reads.ts'
 import { QUEUES } from './queues.ts'
 
-const NODES = String.raw`
+export const NODES = String.raw`
 -- If no node at all has given a sign of life, Redis was away and not they: each has the time again that it had left.
 local function grantPause(time, lapseMs)
   local newest = call('ZRANGE', P .. 'nodes', -1, -1, 'WITHSCORES')[2]
@@ -12,16 +12,18 @@ local function grantPause(time, lapseMs)
   for _, each in ipairs(call('ZRANGE', P .. 'nodes', 0, -1)) do call('ZINCRBY', P .. 'nodes', text(silence), each) end
 end
 
+local function remove(node)
+  call('ZREM', P .. 'nodes', node)
+  local lessee = call('HGET', P .. 'n:' .. node, 'lessee')
+  if lessee then call('SADD', P .. 'lapsed', lessee) end
+  call('PEXPIRE', P .. 'n:' .. node, 600000)
+end
+
 -- What nodes that gave no sign of life had on lease is to be given to others.
 local function removeLapsed(time, node, lapseMs)
   grantPause(time, lapseMs)
   for _, lapsed in ipairs(call('ZRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. text(time))) do
-    if lapsed ~= node then
-      call('ZREM', P .. 'nodes', lapsed)
-      local lessee = call('HGET', P .. 'n:' .. lapsed, 'lessee')
-      if lessee then call('SADD', P .. 'lapsed', lessee) end
-      call('PEXPIRE', P .. 'n:' .. lapsed, 600000)
-    end
+    if lapsed ~= node then remove(lapsed) end
   end
 end
 `
@@ -30,12 +32,18 @@ end
  * Joins a space, which is made if there is none. Another run of Redis than before may have lost something that was answered: unless it is `lossless`, and
  * also if a node has seen that it did (`hasLost`), a new incarnation begins, once. With more replicas than were waited for, it may have been a failover, which
  * loses what the new primary had not got. `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee,
- * number of a turn whose outcome is unknown or 0, whether it did not know the time`: if that turn comes late, it does nothing. Refused for data of another format.
+ * number of a turn whose outcome is unknown or 0, whether it did not know the time`: if that turn comes late, it does nothing.
+ * Refused while the space is being copied (`COPYING`), if it holds an unfinished copy (`UNFINISHED`), and for data of another format (its number).
  */
 export const JOIN = `#!lua flags=allow-oom
 ${PRELUDE}
 ${NODES}
 local node, name, lapseMs, newSpace, run = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
+if call('EXISTS', P .. 'copying') == 1 then return { 'COPYING' } end
+local copied = call('HMGET', META, 'copySource', 'copyFinished')
+if copied[1] and not copied[2] then return { 'UNFINISHED' } end
+-- What was copied changes from now on.
+call('HDEL', META, 'mark', 'copySource', 'copyStep', 'copyFinished')
 if not call('HGET', META, 'space') then
   call('HSET', META, 'format', '${FORMAT}', 'space', newSpace, 'run', run, 'incarnation', 0)
 end
@@ -100,6 +108,16 @@ if isSet then
   call('HSET', META, 'ahead', text(ahead))
 end
 return { isSet and 1 or 0, clusterTime(), ahead }
+`
+
+/** Removes a node that ends. Should it have kept leases, others return them. `clock, node`. */
+export const LEAVE = `#!lua flags=allow-oom
+${PRELUDE}
+if call('ZREM', P .. 'nodes', ARGV[2]) == 0 then return 0 end
+local lessee = call('HGET', P .. 'n:' .. ARGV[2], 'lessee')
+if lessee then call('SADD', P .. 'lapsed', lessee) end
+call('UNLINK', P .. 'n:' .. ARGV[2])
+return 1
 `
 
 /** All declarations and the state of all streams, as of a commit. What changes in queues is looked at apart from that. */
