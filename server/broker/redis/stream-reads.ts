@@ -33,12 +33,12 @@ interface UnderWay {
 /** Reads the logs of streams. */
 export class StreamReads {
   private readonly link: BrokerLink
-  private readonly time: ClusterTime
+  private readonly time: Pick<ClusterTime, 'any' | 'ofPosition'>
   private readonly cache = new BlockCache()
   /** The latest read of each stream that has not ended. */
   private readonly underWay = new Map<StreamMirror, UnderWay>()
 
-  constructor(link: BrokerLink, time: ClusterTime) {
+  constructor(link: BrokerLink, time: Pick<ClusterTime, 'any' | 'ofPosition'>) {
     this.link = link
     this.time = time
   }
