@@ -264,7 +264,10 @@ function otherFormat(format: string): FanfareError {
 /** Why no node may join a space. */
 function mayNotJoin(why: string, keys: Keys): FanfareError {
   if (why === 'COPYING') {
-    return new FanfareError('data_locked', `The data of prefix ${keys.name} is being copied. Wait until that has ended.`)
+    return new FanfareError(
+      'data_locked',
+      `The data of prefix ${keys.name} is being copied. Wait until that has ended.`,
+    )
   }
   if (why !== 'UNFINISHED') return otherFormat(why)
   return new FanfareError(
