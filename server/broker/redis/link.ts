@@ -21,8 +21,15 @@ const NOT_NOW =
 
 export type Argument = string | number | Buffer
 
-/** The connection is gone, and with it the answer: what was sent may have been done. */
-export class LinkLost extends Error {}
+/** The connection is gone, and with it the answer: what was sent may have been done, unless Redis has refused it. */
+export class LinkLost extends Error {
+  readonly isRefused: boolean
+
+  constructor(cause: string, isRefused = false) {
+    super(cause)
+    this.isRefused = isRefused
+  }
+}
 
 export interface LinkEvents {
   /** It stands, and hears its inbox. What rejects here ends it again. */
@@ -205,7 +212,8 @@ export class BrokerLink {
         this.places.follows(text)
         this.lost(text)
       }
-      throw new LinkLost(text)
+      // An error in the middle of a script names the script.
+      throw new LinkLost(text, NOT_NOW.test(text) && !text.includes('script:'))
     }
   }
 
