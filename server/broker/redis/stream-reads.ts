@@ -4,6 +4,7 @@ import { FanfareError } from '../../../shared/errors.ts'
 import { matchesPattern } from '../../../shared/topic.ts'
 import { isReplaced } from '../rules/last-value.ts'
 import { BlockCache } from './block-cache.ts'
+import type { ClusterTime } from './cluster-time.ts'
 import { ComposedBlock } from './composed-block.ts'
 import { type BrokerLink, LinkLost } from './link.ts'
 import { AT_TIME } from './lua/reads.ts'
@@ -32,14 +33,14 @@ interface UnderWay {
 /** Reads the logs of streams. */
 export class StreamReads {
   private readonly link: BrokerLink
-  private readonly clock: () => string
+  private readonly time: Pick<ClusterTime, 'any' | 'ofPosition'>
   private readonly cache = new BlockCache()
   /** The latest read of each stream that has not ended. */
   private readonly underWay = new Map<StreamMirror, UnderWay>()
 
-  constructor(link: BrokerLink, clock: () => string) {
+  constructor(link: BrokerLink, time: Pick<ClusterTime, 'any' | 'ofPosition'>) {
     this.link = link
-    this.clock = clock
+    this.time = time
   }
 
   /** Repeats a read on the next link if one is lost, however long that takes: a second read does no harm, and a reader that got an error would repeat it anyway. */
@@ -66,7 +67,7 @@ export class StreamReads {
   }
 
   run(script: string, ...args: (string | number)[]): Promise<unknown> {
-    return this.reading(() => this.link.read(script, [this.clock(), ...args]))
+    return this.reading(() => this.link.read(script, [this.time.any, ...args]))
   }
 
   ask(...command: [string, ...(string | number)[]]): Promise<unknown> {
@@ -145,7 +146,7 @@ export class StreamReads {
 
   async offsetAtTime(mirror: StreamMirror, time: number): Promise<number> {
     const { first, next, number } = mirror
-    const found = await this.run(AT_TIME, number, time)
+    const found = await this.run(AT_TIME, number, this.time.ofPosition(time))
     return Math.min(Math.max(first, found === null ? next : Number(found)), next)
   }
 

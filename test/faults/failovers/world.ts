@@ -17,7 +17,7 @@ const STREAMS = [
   { name: 'orders', topics: ['orders.#'] },
   { name: 'invoices', topics: ['invoices.#'] },
 ]
-const QUEUE = { bindings: [{ topic: 'orders.#' }], backoff: { base: 10, cap: 100 }, maxAttempts: 50 }
+const QUEUE = { bindings: [{ topic: 'orders.#' }], backoff: { base: 10, cap: 100 }, maxAttempts: 50, ackDeadline: 4000 }
 const QUEUES = [
   { name: 'work', ...QUEUE },
   { name: 'mail', ...QUEUE },
