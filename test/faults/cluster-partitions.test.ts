@@ -53,7 +53,7 @@ async function watch(client: Client): Promise<unknown[]> {
   return seen
 }
 
-describe.skipIf(noNamespaces !== undefined).runIf(SLOW)('a hub', () => {
+describe.skipIf(noNamespaces !== undefined || !SLOW)('a hub', () => {
   it('is cut from Redis, and not from its clients: nothing is lost or doubled, and it comes back', async () => {
     const { network, hub, other } = await twoHubs()
     const [client, elsewhere] = [clientOf(hub), clientOf(other)]

@@ -33,8 +33,9 @@ export class HubProcess {
   private constructor(args: readonly string[], nodeArgs: readonly string[], place?: NetworkPlace) {
     const { host, run } = place ?? { host: '127.0.0.1', run: [] }
     this.host = host
-    const [command, ...rest] = [...run, process.execPath, ...nodeArgs, MAIN, 'serve'] as [string, ...string[]]
-    this.child = spawn(command, [...rest, '--host', place ? '0.0.0.0' : host, ...args], {
+    const [command = process.execPath, ...rest] = [...run, process.execPath]
+    const hubArgs = [...nodeArgs, MAIN, 'serve', '--host', place ? '0.0.0.0' : host, ...args]
+    this.child = spawn(command, [...rest, ...hubArgs], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     this.ended = once(this.child, 'close').then(([code, signal]) => ({ code, signal, stderr: this.lines.join('\n') }))
