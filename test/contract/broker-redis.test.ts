@@ -66,6 +66,18 @@ describe('nodes with one Redis', () => {
     expect(await dataOf(b)).toEqual(range(0, 8))
   })
 
+  it('a node hears a commit with messages of many streams, in order', async () => {
+    const redis = await redisOf()
+    const { seen, events } = heard()
+    const a = await brokerAt(redis.url)
+    const b = await brokerAt(redis.url, { events })
+    for (const name of ['s', 'z']) await a.declareStream(streamOptions({ name, topics: [name] }), false)
+    await Promise.all(range(0, 40).map((n) => publishTo(a, { topic: 't', data: n, streams: [n % 2 ? 's' : 'z'] })))
+    await publishTo(a, { topic: 't', data: 40, streams: ['s', 'z'] })
+    await expect.poll(() => seen).toEqual(range(0, 41))
+    expect(await dataOf(b)).toEqual([...range(0, 40).filter((n) => n % 2), 40])
+  })
+
   it('a node whose connections hang makes new ones, and has what it missed', async () => {
     const redis = await redisOf()
     const way = await wayTo(redis)

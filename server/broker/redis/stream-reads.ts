@@ -5,6 +5,7 @@ import { FanfareError } from '../../../shared/errors.ts'
 import { matchesPattern } from '../../../shared/topic.ts'
 import { isReplaced } from '../rules/last-value.ts'
 import { BlockCache } from './block-cache.ts'
+import type { ClusterTime } from './cluster-time.ts'
 import { ComposedBlock } from './composed-block.ts'
 import { type BrokerLink, LinkLost } from './link.ts'
 import { AT_TIME } from './lua/reads.ts'
@@ -25,15 +26,24 @@ const UNREACHABLE_MS = 5_000
 /** How long those who are shown figures wait for the latest, in milliseconds. */
 const SHOWN_MS = 3_000
 
+interface UnderWay {
+  readonly offset: number
+  /** What the stream showed when it began. */
+  readonly next: number
+  readonly block: Promise<ComposedBlock | undefined>
+}
+
 /** Reads the logs of streams. */
 export class StreamReads {
   private readonly link: BrokerLink
-  private readonly clock: () => string
+  private readonly time: Pick<ClusterTime, 'any' | 'ofPosition'>
   private readonly cache = new BlockCache()
+  /** The latest read of each stream that has not ended. */
+  private readonly underWay = new Map<StreamMirror, UnderWay>()
 
-  constructor(link: BrokerLink, clock: () => string) {
+  constructor(link: BrokerLink, time: Pick<ClusterTime, 'any' | 'ofPosition'>) {
     this.link = link
-    this.clock = clock
+    this.time = time
   }
 
   /** Repeats a read on the next link if one is lost, however long that takes: a second read does no harm, and a reader that got an error would repeat it anyway. */
@@ -78,7 +88,7 @@ export class StreamReads {
   }
 
   run(script: string, ...args: (string | number)[]): Promise<unknown> {
-    return this.reading(() => this.link.read(script, [this.clock(), ...args]))
+    return this.reading(() => this.link.read(script, [this.time.any, ...args]))
   }
 
   ask(...command: [string, ...(string | number)[]]): Promise<unknown> {
@@ -91,11 +101,23 @@ export class StreamReads {
     if (offset >= next) return undefined
     const known = options.lastValue ? undefined : this.cache.find(mirror, offset)
     if (known) return known
+    const underWay = this.underWay.get(mirror)
+    // A thousand readers that come back at once read the same: it is read and composed once.
+    if (underWay?.offset === offset && underWay.next === next) return underWay.block
+    const block = this.compose(mirror, offset, next)
+    this.underWay.set(mirror, { offset, next, block })
+    return block.finally(() => {
+      if (this.underWay.get(mirror)?.block === block) this.underWay.delete(mirror)
+    })
+  }
+
+  private async compose(mirror: StreamMirror, offset: number, next: number): Promise<ComposedBlock | undefined> {
+    const { name, lastValue } = mirror.options
     const blocks = await this.blocks(mirror, offset, READ_BLOCKS)
     const shown = blocks.filter(({ member }) => firstOf(member) < next)
     if (shown.length === 0) return undefined
-    const block = new ComposedBlock(options.name, shown)
-    if (options.lastValue) await this.hideReplaced(mirror, block, next)
+    const block = new ComposedBlock(name, shown)
+    if (lastValue) await this.hideReplaced(mirror, block, next)
     else this.cache.add(mirror, block)
     return block
   }
@@ -145,7 +167,7 @@ export class StreamReads {
 
   async offsetAtTime(mirror: StreamMirror, time: number): Promise<number> {
     const { first, next, number } = mirror
-    const found = await this.run(AT_TIME, number, time)
+    const found = await this.run(AT_TIME, number, this.time.ofPosition(time))
     return Math.min(Math.max(first, found === null ? next : Number(found)), next)
   }
 

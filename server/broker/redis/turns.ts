@@ -110,7 +110,9 @@ export class Turns {
 
   /** An owner of drafts has gone: what waits of it for room is refused. */
   withdraw(owner: object): void {
-    for (const draft of this.waiting.withdraw(owner)) draft.refused(new FanfareError('connection_lost'))
+    const withdrawn = this.waiting.withdraw(owner)
+    for (const draft of withdrawn) draft.refused(new FanfareError('connection_lost'))
+    for (const number of this.waiting.queuesLeft(withdrawn)) this.pass(number)
     this.askWaiting()
   }
 
@@ -124,6 +126,11 @@ export class Turns {
   queueChanged(queue: string): void {
     this.waiting.waiting.changed(queue)
     this.askWaiting()
+  }
+
+  /** Nothing here waits for room in a queue: the next node in line may publish. */
+  pass(queue: number): void {
+    this.task({ name: 'qpass', args: [queue] }, { frees: true }).catch(() => {})
   }
 
   private askWaiting(): void {
