@@ -225,7 +225,7 @@ export class RedisBroker implements Broker {
   }
 
   async cursors(stream: string, range: CursorRange): Promise<CursorInfo[]> {
-    return this.cursorsOf.page(this.mirrorOf(stream), range)
+    return this.reads.orUnreachable(() => this.cursorsOf.page(this.mirrorOf(stream), range))
   }
 
   async setCursor(stream: string, name: string, offset: number): Promise<void> {
