@@ -1,8 +1,12 @@
 import type { Logger } from 'pino'
+import { FanfareError } from '../../shared/errors.ts'
 import { type ClusterPlace, clusterAddress } from '../bus/load-bus.ts'
+import type { CopyState } from './archive.ts'
 import type { Broker } from './broker.ts'
 import { EmbeddedBroker, type EmbeddedOptions } from './embedded/embedded-broker.ts'
+import { copyKey, fromJson } from './embedded/store/keys.ts'
 import { MemoryStore } from './embedded/store/memory-store.ts'
+import type { Store } from './embedded/store/store.ts'
 import { giveNewEpochs } from './embedded/stream/restored.ts'
 
 /** Instead of a data directory: store everything in memory until the hub ends. */
@@ -19,6 +23,7 @@ export async function loadBroker(
   const store = await LmdbStore.open(data, { lockWaitMs: options.lockWaitMs, log })
   let broker: Broker | undefined
   try {
+    await endCopy(store, data)
     if (store.isCopy) {
       await giveNewEpochs(store)
       await store.adopt()
@@ -32,6 +37,19 @@ export async function loadBroker(
     await (broker ?? store).close()
     throw error
   }
+}
+
+/** A copy into the directory has to be complete before a hub starts on it; afterwards it cannot be checked again. */
+async function endCopy(store: Store, data: string): Promise<void> {
+  const stored = store.get(copyKey())
+  if (!stored) return
+  const { source, isFinished } = fromJson(stored) as CopyState
+  if (!isFinished)
+    throw new FanfareError(
+      'data_unusable',
+      `${data} holds an unfinished copy of ${source.place}. Run fanfare copy again to finish it, or choose another directory.`,
+    )
+  await store.commit([{ key: copyKey(), value: undefined }], 'room')
 }
 
 export interface ClusterOptions extends ClusterPlace, EmbeddedOptions {

@@ -81,8 +81,8 @@ export class WaitingPublishes {
   /** Publishes to check again. */
   private readonly asked = new Set<WaitingPublish>()
   private readonly gone = new WeakSet<object>()
-  /** Owners that have disconnected while one of their publishes was not stored. */
-  private readonly cutShort = new WeakSet<object>()
+  /** Owners that have disconnected while one of their publishes was not stored, and the arrival of the first such one. */
+  private readonly cutShort = new WeakMap<object, number>()
 
   constructor(limitBytes: number) {
     this.limitBytes = limitBytes
@@ -93,13 +93,14 @@ export class WaitingPublishes {
     return ++this.arrivals
   }
 
-  add(draft: Draft, bytes: number, arrival = this.arrives()): void {
+  add(draft: Draft, bytes: number, arrival = this.arrives()): WaitingPublish {
     const places: PlaceInLine[] = []
     const waiting: WaitingPublish = { draft, bytes, arrival, places }
     places.push(this.lineOf(draft).join(waiting))
     for (const name of draft.route.queues) places.push(this.lineTo(name).join(waiting))
     this.count++
     this.bytes += bytes
+    return waiting
   }
 
   /** Removes one, and marks those that waited after it for another check. */
@@ -129,9 +130,19 @@ export class WaitingPublishes {
     return route.queues.some((name) => this.byQueue.get(name)?.isBefore(arrival) && counts(name))
   }
 
-  /** Whether a waiting publish is the first of its owner and topic, and of each queue whose line counts. */
-  isFirst({ places }: WaitingPublish, counts: (queue: string) => boolean): boolean {
-    return places.every(({ line: { queue }, before }) => !before || (queue !== undefined && !counts(queue)))
+  /** Whether a waiting publish is the first of its owner and topic, and of each queue whose line counts; some are as good as gone. */
+  isFirst(
+    { places }: WaitingPublish,
+    counts: (queue: string) => boolean,
+    leaving: Pick<ReadonlySet<WaitingPublish>, 'has'> = NONE,
+  ): boolean {
+    const isHeld = ({ line: { queue }, before }: PlaceInLine) =>
+      before !== undefined && !leaving.has(before.waiting) && (queue === undefined || counts(queue))
+    return !places.some(isHeld)
+  }
+
+  firstFor(queue: string): WaitingPublish | undefined {
+    return this.byQueue.get(queue)?.first?.waiting
   }
 
   /** What waits for a queue, whether or not that queue is the full one. */
@@ -176,23 +187,27 @@ export class WaitingPublishes {
     const lines = [...(this.byOwner.get(owner)?.values() ?? [])]
     const withdrawn = lines.flatMap((line) => [...line.all()])
     for (const waiting of withdrawn) this.remove(waiting)
-    if (withdrawn.length > 0) this.cutShort.add(owner)
+    for (const { arrival } of withdrawn) this.cut(owner, arrival)
     return withdrawn.map(({ draft }) => draft)
   }
 
-  /** Whether the owner of a draft is still there to wait. */
-  mayWait({ owner }: Draft): boolean {
+  /** Whether the owner of a draft is still there to wait. By default it arrives now. */
+  mayWait({ owner }: Draft, arrival = this.arrivals): boolean {
     if (!this.gone.has(owner)) return true
-    this.cutShort.add(owner)
+    this.cut(owner, arrival)
     return false
   }
 
   /**
    * Whether an earlier publish of the same owner was withdrawn. Then this one is not stored either: if the withdrawn one is
-   * published again on another connection, it would come after this one.
+   * published again on another connection, it would come after this one. By default it arrives now.
    */
-  isCutShort({ owner }: Draft): boolean {
-    return this.cutShort.has(owner)
+  isCutShort({ owner }: Draft, arrival = Number.POSITIVE_INFINITY): boolean {
+    return (this.cutShort.get(owner) ?? Number.POSITIVE_INFINITY) < arrival
+  }
+
+  private cut(owner: object, arrival: number): void {
+    this.cutShort.set(owner, Math.min(arrival, this.cutShort.get(owner) ?? arrival))
   }
 
   private lineTo(queue: string): WaitingLine {
@@ -220,3 +235,4 @@ export class WaitingPublishes {
 }
 
 const NOTHING = { count: 0, bytes: 0 }
+const NONE: ReadonlySet<WaitingPublish> = new Set()

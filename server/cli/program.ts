@@ -5,6 +5,7 @@ import { backupCommand } from './backup.ts'
 import { benchCommand } from './bench.ts'
 import { completionCommand } from './completion.ts'
 import { connectionsCommand } from './connections.ts'
+import { copyCommand } from './copy.ts'
 import { EXIT_CODES } from './exit.ts'
 import { hubCommand } from './hub.ts'
 import { nodesCommand } from './nodes.ts'
@@ -28,6 +29,7 @@ export function fanfareProgram(): Command {
     .commandsGroup('Run a hub:')
     .addCommand(serveCommand())
     .addCommand(backupCommand())
+    .addCommand(copyCommand())
     .addCommand(tokenCommand())
     .addCommand(apiKeyCommand())
     .commandsGroup('Send and receive:')

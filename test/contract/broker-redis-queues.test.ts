@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import type { Broker } from '../../server/broker/broker.ts'
 import { DEFAULT_MAX_BYTES } from '../../server/broker/rules/declarations.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
-import { publishTo } from '../setup/brokers.ts'
+import { leaseFrom, publishTo, settleAt } from '../setup/brokers.ts'
 import { redisOf } from '../setup/cluster.ts'
 import { brokerAt } from '../setup/redis-node.ts'
 import { range } from '../setup/streams.ts'
@@ -26,5 +27,73 @@ describe('nodes with one Redis', () => {
     // Redis does nothing else during a step, so that a step may not grow with the number of queues.
     expect(Math.max(...operations)).toBeLessThanOrEqual(2)
     expect((await a.queues(['q0', 'q399'])).map(({ depth }) => depth)).toEqual([20, 20])
+  })
+
+  const BLOCKING = { overflow: 'block', maxMessages: 1 } as const
+  const enqueue = (broker: Broker, data: unknown) => publishTo(broker, { topic: 't', data, streams: [], queues: ['q'] })
+  const isKnown = (broker: Broker) => expect.poll(() => broker.queue('q')).toBeDefined()
+
+  it('take turns when publishes of several of them wait for room, wherever the consumers are', async () => {
+    const redis = await redisOf()
+    const [a, b, c] = [await brokerAt(redis.url), await brokerAt(redis.url), await brokerAt(redis.url)]
+    await a.declareQueue(queueOptions(BLOCKING), false)
+    await Promise.all([b, c].map(isKnown))
+    await enqueue(a, 'full')
+    const waiting = [a, b, c].flatMap((broker, node) => range(0, 6).map((n) => enqueue(broker, [node, n])))
+    await expect.poll(() => [a, b, c].map(({ waiting }) => waiting.count)).toEqual([6, 6, 6])
+    const order: unknown[] = []
+    while (order.length < 19) {
+      const [delivery] = await leaseFrom(a, 'q', 1)
+      if (!delivery) continue
+      order.push(JSON.parse(delivery.wire as string).data)
+      await settleAt(a, delivery, { kind: 'ack' })
+    }
+    await Promise.all(waiting)
+    const nodes = (order.slice(1) as [number, number][]).map(([node]) => node)
+    for (const node of [0, 1, 2]) {
+      expect((order.slice(1) as [number, number][]).filter(([of]) => of === node).map(([, n]) => n)).toEqual(
+        range(0, 6),
+      )
+      // None has to wait until the others have nothing more to publish.
+      expect(nodes.indexOf(node)).toBeLessThan(9)
+    }
+  })
+
+  it('let a publish in when the one that waited before it, on another node, has been withdrawn or has lost its node', async () => {
+    const redis = await redisOf()
+    const [a, b, c] = [await brokerAt(redis.url), await brokerAt(redis.url), await brokerAt(redis.url)]
+    await a.declareQueue(queueOptions(BLOCKING), false)
+    await Promise.all([b, c].map(isKnown))
+    await enqueue(a, 'full')
+    const owner = {}
+    const withdrawn = publishTo(b, { topic: 't', data: 1, streams: [], queues: ['q'], owner }).catch(({ code }) => code)
+    await expect.poll(() => b.waiting.count).toBe(1)
+    const kept = enqueue(c, 2)
+    await expect.poll(() => c.waiting.count).toBe(1)
+    b.withdraw(owner)
+    expect(await withdrawn).toBe('connection_lost')
+    await a.purgeQueue('q')
+    expect(await kept).toMatchObject({ queues: ['q'] })
+    const alsoKept = enqueue(b, 3)
+    await expect.poll(() => b.waiting.count).toBe(1)
+    await c.close()
+    await a.purgeQueue('q')
+    expect(await alsoKept).toMatchObject({ queues: ['q'] })
+  })
+
+  it('store in one step what has waited, as far as there is room', async () => {
+    const redis = await redisOf()
+    const operations: number[] = []
+    const a = await brokerAt(redis.url, { events: { committed: (commit) => operations.push(commit.operations) } })
+    await a.declareQueue(queueOptions({ ...BLOCKING, maxMessages: 40 }), false)
+    await Promise.all(range(0, 40).map((n) => enqueue(a, n)))
+    const waiting = range(40, 80).map((n) => enqueue(a, n))
+    await expect.poll(() => a.waiting.count).toBe(40)
+    operations.length = 0
+    await a.purgeQueue('q')
+    await Promise.all(waiting)
+    expect(Math.max(...operations)).toBeGreaterThan(20)
+    const data = (await leaseFrom(a, 'q', 100)).map(({ wire }) => JSON.parse(wire as string).data)
+    expect(data).toEqual(range(40, 80))
   })
 })

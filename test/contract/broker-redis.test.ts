@@ -66,6 +66,18 @@ describe('nodes with one Redis', () => {
     expect(await dataOf(b)).toEqual(range(0, 8))
   })
 
+  it('a node hears a commit with messages of many streams, in order', async () => {
+    const redis = await redisOf()
+    const { seen, events } = heard()
+    const a = await brokerAt(redis.url)
+    const b = await brokerAt(redis.url, { events })
+    for (const name of ['s', 'z']) await a.declareStream(streamOptions({ name, topics: [name] }), false)
+    await Promise.all(range(0, 40).map((n) => publishTo(a, { topic: 't', data: n, streams: [n % 2 ? 's' : 'z'] })))
+    await publishTo(a, { topic: 't', data: 40, streams: ['s', 'z'] })
+    await expect.poll(() => seen).toEqual(range(0, 41))
+    expect(await dataOf(b)).toEqual([...range(0, 40).filter((n) => n % 2), 40])
+  })
+
   it('a node whose connections hang makes new ones, and has what it missed', async () => {
     const redis = await redisOf()
     const way = await wayTo(redis)
@@ -182,5 +194,32 @@ describe('nodes with one Redis', () => {
     expect(await b.newest('s', ['#'], 1)).toEqual([])
     await b.deleteStream('s')
     await expect.poll(() => a.stream('s')).toBeUndefined()
+  })
+
+  it('a node that is closed leaves nothing for the others to wait for', async () => {
+    const redis = await redisOf()
+    const [a, b] = [await brokerAt(redis.url), await brokerAt(redis.url)]
+    await a.declareStream(streamOptions(), false)
+    await publishNumbers(a, 0, 3)
+    const nodes = () => command(redis, 'ZCARD', '{test}:nodes')
+    expect(await nodes()).toBe(2)
+    await a.close()
+    expect(await nodes()).toBe(1)
+    await expect.poll(() => b.stream('s')?.next).toBe(3)
+    await b.close()
+    const left = (await command(redis, 'KEYS', '{test}:n*')) as string[]
+    expect(left).toEqual([])
+  })
+
+  it('a node that cannot reach Redis when it is closed ends, and so does one whose connections hang', async () => {
+    const redis = await redisOf()
+    for (const break_ of ['shut', 'hold'] as const) {
+      const way = await wayTo(redis)
+      const broker = await brokerAt(way.redisUrl)
+      way[break_]()
+      const start = performance.now()
+      await broker.close()
+      expect(performance.now() - start).toBeLessThan(15_000)
+    }
   })
 })

@@ -12,8 +12,6 @@ export interface BrokerSettings {
 export interface BrokerMaker {
   /** Whether a commit costs next to nothing. */
   readonly isFast: boolean
-  /** Whether publishes that wait for room may be looked at later than those of the embedded broker. */
-  readonly looksLater: boolean
   /** Opens a broker that has nothing yet. */
   open(settings: BrokerSettings): Promise<BrokerUnderTest>
 }

@@ -20,7 +20,6 @@ const MAKERS: Readonly<Record<BrokerKind, BrokerMaker>> = {
 
 export interface BrokerFactory {
   readonly isFast: boolean
-  readonly looksLater: boolean
   /** Runs of a model: many, or fewer if each commit takes its time. */
   runs(many: number): number
   /** Opens one that is closed after the suite, at the latest. */
@@ -42,12 +41,11 @@ export function onEveryBroker(name: string, suite: (brokers: BrokerFactory) => v
   }
 }
 
-function factory({ isFast, looksLater, open }: BrokerMaker): BrokerFactory {
+function factory({ isFast, open }: BrokerMaker): BrokerFactory {
   const opened = new Set<BrokerUnderTest>()
   afterAll(() => Promise.all([...opened].map((each) => each.close())))
   return {
     isFast,
-    looksLater,
     runs: (many) => (isFast ? many : Math.ceil(many * SLOW_SHARE)),
     async open(more = {}) {
       const underTest = await open({ dedupWindowMs: DEDUP_WINDOW_MS, dedupIds: 1000, ...more })

@@ -16,7 +16,6 @@ import { LastingStore } from './lasting-store.ts'
 /** The embedded broker over a store that outlives it. */
 export const inMemory: BrokerMaker = {
   isFast: true,
-  looksLater: false,
   open(settings) {
     const store = new LastingStore()
     return UnderTest.over(
@@ -29,7 +28,6 @@ export const inMemory: BrokerMaker = {
 
 export const onLmdb: BrokerMaker = {
   isFast: false,
-  looksLater: false,
   async open(settings) {
     const directory = await mkdtemp(join(tmpdir(), 'fanfare-broker-'))
     const remove = () => rm(directory, { recursive: true })

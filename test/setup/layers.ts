@@ -9,6 +9,7 @@ export const SERVER_LAYERS: readonly (readonly string[])[] = [
   ['connection', 'http', 'in-process'],
   // Engines receive what the layers below have encoded, and know nothing of its meaning.
   ['engine'],
+  ['copy'],
   ['admin'],
   ['monitor'],
   // Of the connections: the hub drains them, an operator looks at them and ends them.

@@ -18,7 +18,6 @@ let spaces = 0
 /** A broker on a Redis that all suites of this process share; each has its own key space. */
 export const onRedis: BrokerMaker = {
   isFast: false,
-  looksLater: true,
   async open(settings) {
     shared ??= RedisServer.start()
     const server = await shared

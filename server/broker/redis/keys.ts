@@ -2,9 +2,12 @@
 export class Keys {
   /** What the scripts get: they make all other keys from it. */
   readonly meta: string
+  /** The prefix that was configured. */
+  readonly name: string
   private readonly prefix: string
 
   constructor(prefix: string) {
+    this.name = prefix
     this.prefix = `{${prefix}}:`
     this.meta = `${this.prefix}meta`
   }
@@ -16,6 +19,10 @@ export class Keys {
 
   inboxOf(node: string): string {
     return `${this.prefix}in:${node}`
+  }
+
+  stream(stream: number): string {
+    return `${this.prefix}s:${stream}`
   }
 
   values(stream: number): string {
@@ -38,6 +45,38 @@ export class Keys {
 
   cursors(stream: number): string {
     return `${this.prefix}s:${stream}:c`
+  }
+
+  /** All streams, or queues, by name. */
+  declared(kind: 'streams' | 'queues'): string {
+    return `${this.prefix}${kind}`
+  }
+
+  get ids(): string {
+    return `${this.prefix}ids`
+  }
+
+  /** Ids as they came, oldest first. */
+  get idChapters(): string {
+    return `${this.prefix}ids:l`
+  }
+
+  /** Those who have or had messages on lease. */
+  get lessees(): string {
+    return `${this.prefix}lessees`
+  }
+
+  leases(queue: number, lessee: string): string {
+    return `${this.prefix}q:${queue}:l:${lessee}`
+  }
+
+  /** Numbers of the messages that wait. */
+  waiting(queue: number): string {
+    return `${this.prefix}q:${queue}:o`
+  }
+
+  parked(queue: number): string {
+    return `${this.prefix}q:${queue}:p`
   }
 
   /** What a node has said to the barrier. */

@@ -77,11 +77,11 @@ export class QueueLeases {
 
   private async leaseSome(mirror: QueueMirror, count: number, bytes: number): Promise<Delivery[]> {
     const { lessee } = this
-    const op = { name: 'qlease', args: [mirror.number, count, bytes, lessee] }
+    const op = { name: 'qlease', args: [mirror.number, count, bytes, lessee], messages: count }
     let result: OpResult
     this.asking.set(mirror, (this.asking.get(mirror) ?? 0) + 1)
     try {
-      result = await this.turns.task(op, { frees: true, weight: count })
+      result = await this.turns.task(op, { frees: true })
     } catch (error) {
       // It is asked for again, once there is a link.
       if (!(error instanceof FanfareError)) throw error
@@ -211,7 +211,7 @@ export class QueueLeases {
     const close = () => {
       if (this.batches.get(mirror) === batch) this.batches.delete(mirror)
     }
-    this.turns.task(batch, { frees: true, weight: AT_ONCE, settles: 1 }).then(
+    this.turns.task(batch, { frees: true, settles: 1 }).then(
       (lost) => {
         close()
         batch.answered(lost)
@@ -308,6 +308,10 @@ class AckBatch implements Op {
 
   constructor(queue: number, lessee: string) {
     this.head = [queue, lessee]
+  }
+
+  get messages(): number {
+    return this.seqs.length
   }
 
   add(seq: number, done: (lost: boolean) => void, failed: (error: FanfareError) => void): void {

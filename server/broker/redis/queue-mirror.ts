@@ -137,8 +137,12 @@ export class QueueMirror implements QueueState {
 
   /** Whether it would take more, as far as this hub knows. */
   get hasRoom(): boolean {
+    return this.fits(1, 1)
+  }
+
+  fits(messages: number, bytes: number): boolean {
     const { maxMessages, maxBytes } = this.options
-    return this.depth + this.inFlight < maxMessages && this.bytes < maxBytes
+    return this.depth + this.inFlight + messages <= maxMessages && this.bytes + bytes <= maxBytes
   }
 
   /** `waiting`: publishes of this hub that wait for room in it. */

@@ -3,6 +3,7 @@ import type { Offsets } from '../../../shared/streams.ts'
 import type { Draft, MessageParts, Placement } from '../broker.ts'
 import { compose, composedBytes } from '../compose.ts'
 import { DEFAULT_PRIORITY } from '../rules/order.ts'
+import type { ClusterTime } from './cluster-time.ts'
 import { RecordParts } from './record.ts'
 
 /**
@@ -48,9 +49,11 @@ export function encodeAttributes({ key, isScoped, priority, bytes, length, expir
   return attributes
 }
 
-/** `bytes`: what it takes in the queue. */
-export function attributesOf(draft: Draft, bytes: number, length: number): Buffer {
-  const { key, priority = DEFAULT_PRIORITY, expiresAt, dueAt } = draft
+/** `bytes`: what it takes in the queue. `time`: that of the cluster, by which queues wait. */
+export function attributesOf(draft: Draft, bytes: number, length: number, time: ClusterTime): Buffer {
+  const { key, priority = DEFAULT_PRIORITY } = draft
+  const expiresAt = draft.expiresAt === undefined ? undefined : time.ofPeer(draft.expiresAt)
+  const dueAt = draft.dueAt === undefined ? undefined : time.ofHub(draft.dueAt)
   return encodeAttributes({ key, isScoped: isScoped(draft), priority, bytes, length, expiresAt, dueAt })
 }
 
@@ -68,6 +71,7 @@ export function bytesInQueue(draft: Draft, identity: string | undefined, offsets
 export interface QueuedMessage {
   readonly parts: RecordParts
   readonly about: Buffer
+  readonly placement: Placement
   readonly wire: string | Uint8Array
 }
 
@@ -82,7 +86,7 @@ export function decodeBody(body: Buffer): QueuedMessage {
     offsets: JSON.parse(`{${offsets}}`) as Offsets,
     scope: scoped === '1' ? scopeIn(identity, parts.id) : undefined,
   }
-  return { parts, about: body.subarray(0, recordAt), wire: compose(parts, placement) }
+  return { parts, about: body.subarray(0, recordAt), placement, wire: compose(parts, placement) }
 }
 
 /** An identity is a scope and an id. */
@@ -98,5 +102,19 @@ export function storedAttributes(header: Buffer): Pick<Attributes, 'bytes' | 'ke
     bytes: attributes.readUInt32BE(BYTES_AT),
     key: flags & KEYED ? attributes.toString('utf8', ATTRIBUTE_BYTES) : undefined,
     isScoped: (flags & SCOPED) !== 0,
+  }
+}
+
+/** Of a stored message: when it came, and what decides when it may go. */
+export function storedTimes(header: Buffer): Pick<Attributes, 'priority' | 'expiresAt'> & {
+  readonly enteredAt: number
+  readonly dueAt: number
+} {
+  const attributes = header.subarray(TIME_BYTES)
+  return {
+    enteredAt: header.readDoubleBE(0),
+    priority: attributes[PRIORITY_AT] as number,
+    expiresAt: attributes.readDoubleBE(EXPIRES_AT) || undefined,
+    dueAt: attributes.readDoubleBE(DUE_AT),
   }
 }

@@ -71,17 +71,50 @@ export function* messagesOf(stream: string, blocks: readonly RawBlock[]): Iterab
   }
 }
 
+/** A block in the form in which it is stored, with its last offset. */
+export interface StoredBlock {
+  readonly last: number
+  readonly member: string
+  readonly head: string
+  readonly records: Buffer
+}
+
 /** Puts messages that are kept into a block again. There is at least one. Topics keep no chain. */
-export function encodeBlock(
+export function encodeBlock(stream: string, messages: readonly KeptMessage[]): StoredBlock {
+  return storedBlock(stream, messages, () => -1)
+}
+
+/** `before`: the newest offset of a topic before the block, or -1. */
+export function storedBlock(
   stream: string,
   messages: readonly KeptMessage[],
-): { last: number; member: string; head: string; records: Buffer } {
-  const segments = messages.map(({ time, offsets }): Segment => [1, time, offsets])
-  const topics = Object.fromEntries(messages.map(({ topic }) => [topic, -1]))
-  const head = JSON.stringify({ s: segments, p: topics } satisfies BlockHead)
+  before: (topic: string) => number,
+): StoredBlock {
+  const topics = Object.fromEntries(messages.map(({ topic }) => [topic, before(topic)]))
+  const head = JSON.stringify({ s: segmentsOf(messages), p: topics } satisfies BlockHead)
   const records = Buffer.concat(messages.map(({ record }) => record))
   const [first, last] = [messages[0] as KeptMessage, messages.at(-1) as KeptMessage]
   const bytes = Buffer.byteLength(head) + records.length
   const place = [first.offsets[stream], bytes, first.time, last.time, messages.length]
   return { last: last.offset, member: place.join(':'), head, records }
+}
+
+/** Runs of messages of one time whose offsets follow each other in all streams. */
+function segmentsOf(messages: readonly KeptMessage[]): Segment[] {
+  const segments: Segment[] = []
+  for (const { time, offsets } of messages) {
+    const last = segments.at(-1)
+    if (last && continues(last, time, offsets)) segments[segments.length - 1] = [last[0] + 1, time, last[2]]
+    else segments.push([1, time, offsets])
+  }
+  return segments
+}
+
+function continues([count, time, bases]: Segment, next: number, offsets: Segment[2]): boolean {
+  const names = Object.keys(offsets)
+  return (
+    time === next &&
+    names.length === Object.keys(bases).length &&
+    names.every((name) => offsets[name] === (bases[name] ?? Number.NaN) + count)
+  )
 }

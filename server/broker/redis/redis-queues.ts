@@ -132,11 +132,11 @@ export class RedisQueues {
   }
 
   async deadLetters(name: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
-    return this.letters.page(await this.fresh(name), filter, from, limit)
+    return this.reads.orUnreachable(async () => this.letters.page(await this.fresh(name), filter, from, limit))
   }
 
   async deadLetterNumbers(name: string, filter: DeadLetterFilter, range: LetterRange): Promise<LetterNumbers> {
-    return this.letters.numbers(await this.fresh(name), filter, range)
+    return this.reads.orUnreachable(async () => this.letters.numbers(await this.fresh(name), filter, range))
   }
 
   async redrive(name: string, numbers: readonly number[], to: string): Promise<number> {
@@ -189,13 +189,19 @@ export class RedisQueues {
     const mirror = this.log.queueOf(q)
     if (!mirror) return
     const { name } = mirror.options
-    if (w === 'room') return this.turns.roomIn(name)
+    if (w === 'room') return this.maySend(mirror)
     // If no consumer here wants it any more, the next waiting node is called.
     this.log.events.ready(name)
     setImmediate(() => {
       if (!this.leases.isAsking(mirror))
         void this.task(mirror, { name: 'qtime', args: [mirror.number] }).catch(() => {})
     })
+  }
+
+  /** This node is the first in line for room in the queue: if it has nothing to publish there, the next one is. */
+  private maySend({ number, options: { name } }: QueueMirror): void {
+    if (this.waiting.hasNext(name)) return this.turns.roomIn(name)
+    this.turns.pass(number)
   }
 
   /** A node is gone, and left these leases. */

@@ -236,7 +236,7 @@ export class TurnPublishes {
     verdict: 'waits' | FanfareError | undefined,
   ): 'waits' | FanfareError | undefined {
     if (verdict instanceof FanfareError) return verdict
-    if (waited) return verdict && this.waiting.waitsOn(waited)
+    if (waited) return verdict ? this.waiting.waitsOn(waited) : this.waiting.standing(waited)
     return verdict ? this.waiting.wait(draft, arrival) : this.waiting.admit(draft, arrival)
   }
 
@@ -272,7 +272,9 @@ export class TurnPublishes {
   /** How to tell those who wait, in order. */
   answers(): (() => void)[] {
     const answers: (() => void)[] = []
+    for (const slot of this.slots) slot.answer ??= this.sameAsEarlier(slot)
     for (const slot of this.slots) if (!slot.ack) this.tell(slot, answers)
+    for (const draft of this.waiting.overLimit()) answers.push(() => draft.refused(new FanfareError('waiting_limit')))
     for (const ack of this.acks) {
       for (const slot of ack.slots) this.tell(slot, answers)
       const { answer, of } = ack
@@ -294,10 +296,13 @@ export class TurnPublishes {
     return answers
   }
 
-  private tell({ encoded: { draft }, arrival, sameAs, waited, answer: own }: Slot, answers: (() => void)[]): void {
-    let answer = own ?? asDuplicate(sameAs?.answer)
-    // The one with its id waits: it waits behind it.
-    if (answer === 'waits' && own === undefined) answer = this.waiting.wait(draft, arrival)
+  /** Of one that was not sent, because an earlier one has its id: if that one waits, it waits behind it. */
+  private sameAsEarlier({ encoded: { draft }, arrival, sameAs }: Slot): Slot['answer'] {
+    const answer = asDuplicate(sameAs?.answer)
+    return answer === 'waits' ? this.waiting.wait(draft, arrival) : answer
+  }
+
+  private tell({ encoded: { draft }, waited, answer }: Slot, answers: (() => void)[]): void {
     if (waited && answer !== 'waits') this.waiting.ended(waited)
     if (answer === 'waits' || answer === 'untold' || answer === undefined) return
     const told = answer

@@ -19,7 +19,12 @@ import { type Op, SpaceGone, type Writer } from './writer.ts'
 const TURN_DRAFTS = 500
 /** Places in streams and queues that a turn fills, unless a single publish fills more. */
 const TURN_PLACES = 1_000
-const TURN_TASKS = 500
+/** Messages that its tasks are about: the acks and leases of a consumer's default prefetch go together. */
+const TURN_TASKS = 512
+/** What a turn may cost Redis, and about what a message costs there: one that tasks are about, or that comes into a queue. In microseconds. */
+const TURN_MICROS = 4_500
+const TASK_MICROS = 5
+const QUEUED_MICROS = 13
 /** Publishes that have waited for room, of one turn. */
 const TURN_WAITED = 100
 const TURN_BYTES = 256 * 1024
@@ -31,8 +36,6 @@ export interface Task {
   readonly declares: boolean
   /** It frees something, and runs although there is no room. */
   readonly frees: boolean
-  /** What it counts of a turn's tasks. */
-  readonly weight: number
   /** How many leases it ends. */
   readonly settles: number
   done(result: OpResult): void
@@ -110,7 +113,9 @@ export class Turns {
 
   /** An owner of drafts has gone: what waits of it for room is refused. */
   withdraw(owner: object): void {
-    for (const draft of this.waiting.withdraw(owner)) draft.refused(new FanfareError('connection_lost'))
+    const withdrawn = this.waiting.withdraw(owner)
+    for (const draft of withdrawn) draft.refused(new FanfareError('connection_lost'))
+    for (const number of this.waiting.queuesLeft(withdrawn)) this.pass(number)
     this.askWaiting()
   }
 
@@ -126,14 +131,19 @@ export class Turns {
     this.askWaiting()
   }
 
+  /** Nothing here waits for room in a queue: the next node in line may publish. */
+  pass(queue: number): void {
+    this.task({ name: 'qpass', args: [queue] }, { frees: true }).catch(() => {})
+  }
+
   private askWaiting(): void {
     if (this.waiting.waiting.hasAsked) this.work()
   }
 
   /** Does an op in the next turn. A refusal of the op resolves, too. */
-  task(op: Op, { declares = false, frees = false, weight = 1, settles = 0 } = {}): Promise<OpResult> {
+  task(op: Op, { declares = false, frees = false, settles = 0 } = {}): Promise<OpResult> {
     return new Promise((done, failed) => {
-      this.tasks.push({ op, declares, frees, weight, settles, done, failed })
+      this.tasks.push({ op, declares, frees, settles, done, failed })
       this.work()
     })
   }
@@ -171,7 +181,7 @@ export class Turns {
     const publishes = new TurnPublishes(this.ops, this.log, this.waiting)
     // They get new routes after what is declared.
     if (!declares) {
-      const later = publishes.take(this.waiting.asked(TURN_WAITED, TURN_PLACES), this.nextPublishing())
+      const later = publishes.take(this.waiting.asked(TURN_WAITED, TURN_PLACES), this.nextPublishing(tasks))
       if (later.length > 0) this.publishing.unshift(...later)
     }
     this.owesPublishes = declares && this.publishing.length > 0
@@ -202,13 +212,14 @@ export class Turns {
     let weight = 0
     let count = 0
     for (; count < this.tasks.length; count++) {
-      weight += (this.tasks[count] as Task).weight
+      weight += weightOf(this.tasks[count] as Task)
       if (count > 0 && weight > TURN_TASKS) break
     }
     return this.tasks.splice(0, count)
   }
 
-  private nextPublishing(): Publishing[] {
+  private nextPublishing(tasks: readonly Task[]): Publishing[] {
+    let micros = tasks.reduce((sum, task) => sum + weightOf(task) * TASK_MICROS, 0)
     let bytes = 0
     let drafts = 0
     let places = 0
@@ -217,9 +228,11 @@ export class Turns {
       for (const draft of draftsOf(this.publishing[count] as Publishing)) {
         bytes += this.bytesOf(draft)
         places += placesOf(draft)
+        micros += draft.route.queues.length * QUEUED_MICROS
         drafts++
       }
-      if (count > 0 && (bytes > TURN_BYTES || drafts > TURN_DRAFTS || places > TURN_PLACES)) break
+      const isMuch = bytes > TURN_BYTES || micros > TURN_MICROS
+      if (count > 0 && (isMuch || drafts > TURN_DRAFTS || places > TURN_PLACES)) break
     }
     return this.publishing.splice(0, count)
   }
@@ -329,10 +342,14 @@ export class Turns {
   }
 }
 
+function weightOf({ op: { messages = 1 } }: Task): number {
+  return messages
+}
+
 function settledBy(tasks: readonly Task[]): number {
   return tasks.reduce((sum, { settles }) => sum + settles, 0)
 }
 
 function taskFor(op: Op): Task {
-  return { op, declares: false, frees: true, weight: 1, settles: 0, done() {}, failed() {} }
+  return { op, declares: false, frees: true, settles: 0, done() {}, failed() {} }
 }

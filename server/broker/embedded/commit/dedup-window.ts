@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { ArchivedId, IdChapter } from '../../archive.ts'
 import type { Draft } from '../../broker.ts'
 import { Identities, isForgotten } from '../../rules/identity.ts'
 import type { Logs } from '../logs.ts'
@@ -29,7 +30,7 @@ interface StoredRoute {
  * The ids of one commit, and where their messages were stored, in columns: there may be a million ids, and an object for each would
  * account for most of their memory and of the garbage collection.
  */
-interface StoredChapter extends Acts {
+export interface StoredChapter extends Acts {
   readonly time: number
   readonly identities: string[]
   readonly routes: StoredRoute[]
@@ -129,6 +130,18 @@ export class DedupWindow {
     return chapter && this.placesIn(chapter, chapter.identities.indexOf(identity))
   }
 
+  /** All ids with the places that are left of their messages, oldest first; ids without any are left out. */
+  *chaptersLeft(): Iterable<IdChapter> {
+    for (const chapter of this.chapters) {
+      const ids: ArchivedId[] = []
+      for (const [at, places] of this.allPlaces(chapter)) {
+        const identity = chapter.identities[at] as string
+        if (this.chapterOf.get(identity) === chapter && places) ids.push({ identity, ...namesOf(places) })
+      }
+      if (ids.length > 0) yield { time: chapter.time, ids }
+    }
+  }
+
   /** What distinguishes messages with the same id in a queue; undefined if their topic does. */
   scopeOf({ ownId, publisher, topic, route }: Draft): string | undefined {
     return ownId && publisher !== undefined && route.queues.length > 0
@@ -206,11 +219,25 @@ export class DedupWindow {
     return routes.push({ streams: streams.map(nameOf), queues: queues.map(nameOf) }) - 1
   }
 
-  private placesIn({ routes, routeAt, offsets }: Chapter, at: number): Places | undefined {
-    const routeOf = (n: number) => routes[routeAt[n] as number] as StoredRoute
+  private placesIn(chapter: Chapter, at: number): Places | undefined {
     let first = 0
-    for (let n = 0; n < at; n++) first += routeOf(n).streams.length + routeOf(n).queues.length
-    const { streams, queues } = routeOf(at)
+    for (let n = 0; n < at; n++) first += widthOf(routeOf(chapter, n))
+    return this.placesFrom(chapter, at, first)
+  }
+
+  /** For each identity of a chapter, the places that are left. */
+  private *allPlaces(chapter: Chapter): Iterable<readonly [number, Places | undefined]> {
+    let first = 0
+    for (let at = 0; at < chapter.identities.length; at++) {
+      yield [at, this.placesFrom(chapter, at, first)]
+      first += widthOf(routeOf(chapter, at))
+    }
+  }
+
+  /** `first`: where the offsets of the identity begin. */
+  private placesFrom(chapter: Chapter, at: number, first: number): Places | undefined {
+    const { offsets } = chapter
+    const { streams, queues } = routeOf(chapter, at)
     const places = {
       streams: streams.flatMap((stream, n) => this.inStream(stream, offsets[first + n] as number)),
       queues: queues.flatMap((queue, n) =>
@@ -254,6 +281,21 @@ function hasContent({ identities, purged, moved }: Chapter): boolean {
 
 function nameOf({ log }: { readonly log: StreamLog | QueueLog }): Named {
   return { id: log.id, name: log.options.name }
+}
+
+function routeOf({ routes, routeAt }: StoredChapter, at: number): StoredRoute {
+  return routes[routeAt[at] as number] as StoredRoute
+}
+
+/** Number of offsets that belong to an identity with this route. */
+function widthOf({ streams, queues }: StoredRoute): number {
+  return streams.length + queues.length
+}
+
+function namesOf({ streams, queues }: Places): Omit<ArchivedId, 'identity'> {
+  const nameAndOffset = ({ log, offset }: { readonly log: StreamLog | QueueLog; readonly offset: number }) =>
+    [log.options.name, offset] as const
+  return { streams: streams.map(nameAndOffset), queues: queues.map(nameAndOffset) }
 }
 
 function isRouteOf(route: StoredRoute, streams: Places['streams'], queues: Places['queues']): boolean {

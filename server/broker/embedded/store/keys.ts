@@ -30,6 +30,9 @@ export const idsKey = (commit: number): Key => ['w', commit]
 /** The number of the next stream or queue. */
 export const numbersKey = (): Key => ['o']
 
+/** The state of a copy into this directory, see `CopyState`. */
+export const copyKey = (): Key => ['y']
+
 export const queueKey = (id: number): Key => ['q', id]
 /** The settled messages of a queue's block, as one bit each. */
 export const doneKey = (id: number, block: number): Key => ['a', id, block]

@@ -95,6 +95,11 @@ export class LmdbStore implements Store {
     return this.directory.adopt()
   }
 
+  /** The number of the last transaction: it increases with each commit. */
+  get lastTransaction(): number {
+    return this.stats.lastTxnId
+  }
+
   get commitBytes(): number {
     if (!this.isFull) return Number.POSITIVE_INFINITY
     // Half of the tail, because a commit needs space for more than its messages.

@@ -56,7 +56,7 @@ local function forgetIds(window, limit)
     local left, head = {}, time .. ':' .. commit .. ':'
     for n, value in ipairs(fetch(P .. 'ids', mine)) do
       -- It may have come again since, if what it went to was gone.
-      if value and string.sub(value, 1, #head) == head then left[#left + 1] = mine[n] end
+      if value and string.find(value, head, 1, true) == 1 then left[#left + 1] = mine[n] end
     end
     if #left > 0 then call('HDEL', P .. 'ids', unpack(left)) end
     forgotten = forgotten + #mine

@@ -35,19 +35,52 @@ function q.roomFor(s, need, m, isBlocked)
     return isMuch and 'later' or nil
   end
   local fits = s.size + m[1] + need.messages <= s.o.mm and s.bytes + m[2] + need.bytes <= s.o.mb
-  if fits and not isBlocked then return nil end
-  return s.o.ov == 'block' and need.bytes <= s.o.mb and 'wait' or 'none'
+  if s.o.ov ~= 'block' then return not fits and 'none' or nil end
+  local isLate = fits and not isBlocked and q.isLate(s)
+  if fits and not isBlocked and not isLate then return nil end
+  if isLate then s.calls = true end
+  return need.bytes <= s.o.mb and 'wait' or 'none'
 end
 
--- What comes later must not overtake it.
+-- Nodes whose publishes wait for room stand in line (:rw), each with the time since when; the first one publishes before the others.
+function q.firstInLine(s)
+  local key = q.key(s.k, ':rw')
+  while true do
+    local first = call('ZRANGE', key, 0, 0)[1]
+    if not first or call('ZSCORE', P .. 'nodes', first) then return first end
+    call('ZREM', key, first)
+  end
+end
+
+function q.isLate(s)
+  local first = q.firstInLine(s)
+  return first ~= nil and first ~= node
+end
+
+-- What comes later must not overtake it. This node gets the same time in all lines of the unit: two nodes would otherwise wait for each
+-- other if each is the first in one of them.
 function q.waitsFor(unit, blocked)
+  local lines, since = {}, 0
   for _, need in ipairs(unit.needs) do
     local s = q.load(need.n)
-    if s and s.o.ov == 'block' then
-      if not unit.ack then blocked[need.n] = true end
-      call('ZADD', q.key(need.n, ':rw'), 'NX', now, node)
+    if s and s.o.ov == 'block' and not unit.ack and not blocked[need.n] then
+      local line = q.key(need.n, ':rw')
+      lines[#lines + 1] = line
+      since = math.max(since, tonumber(call('ZSCORE', line, node) or now))
+      blocked[need.n] = true
     end
   end
+  for _, line in ipairs(lines) do call('ZADD', line, since, node) end
+end
+
+-- At the end of a call: the node that is first in line may find room now. One that has published goes to the end of the line.
+function q.passOn(s)
+  local isLess = s.size < s.size0 or s.bytes < s.bytes0
+  if s.hasEntered then call('ZADD', q.key(s.k, ':rw'), 'XX', now, node) end
+  if not (isLess or s.hasEntered or s.calls) or s.size >= s.o.mm or s.bytes >= s.o.mb then return end
+  local first = q.firstInLine(s)
+  -- This node knows from the answer.
+  if first and first ~= node then q.tell(first, s, 'room') end
 end
 
 -- Takes messages from the head, until there is room or most have gone. Tells whether there is room.

@@ -233,6 +233,16 @@ ops.qroom = function(at)
   return {}
 end
 
+-- number: nothing of this node waits for room in it now.
+ops.qpass = function(at)
+  local a = argumentsAt(at)
+  local s = q.load(a[1])
+  if not s then return {} end
+  call('ZREM', q.key(s.k, ':rw'), node)
+  s.calls = true
+  return {}
+end
+
 -- number, key
 ops.qunpark = function(at)
   local a = argumentsAt(at)

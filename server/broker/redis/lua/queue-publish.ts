@@ -64,6 +64,7 @@ function q.fitsAll(segments)
   for number, m in pairs(more) do
     local s = q.load(number)
     if s and (s.size + m[1] > s.o.mm or s.bytes + m[2] > s.o.mb) then return false end
+    if s and s.o.ov == 'block' and q.isLate(s) then return false end
   end
   return true
 end
@@ -108,6 +109,7 @@ function q.enterSegment(segment, first, unitOf, time)
     if s then
       segment.places[#segment.places + 1] = { 'q' .. number .. '=', s.next }
       q.expectGroups(s, keys)
+      s.hasEntered = true
       for n, attr in ipairs(attrs) do
         if unitOf then q.roomForUnit(s, unitOf[first + n]) end
         q.enter(s, attr, bodies[n])

@@ -258,17 +258,19 @@ function q.wake(s, most)
   end
 end
 
--- Tells the first node that stands in a line that it may come.
-function q.callFirst(s, line, kind)
+function q.tell(other, s, kind)
+  local said = cjson.encode({ w = kind, q = tonumber(s.k) })
+  call('PUBLISH', P .. 'in:' .. other, struct.pack('>I4', #said) .. said)
+end
+
+-- Tells the first node that waits for messages that there are some.
+function q.callFirst(s)
   for _ = 1, 10 do
-    local first = call('ZPOPMIN', q.key(s.k, line))
-    if #first == 0 then return end
-    if first[1] == node then return end
-    if call('ZSCORE', P .. 'nodes', first[1]) then
-      if line == ':w' then call('ZADD', q.key(s.k, ':wc'), now, first[1]) end
-      local said = cjson.encode({ w = kind, q = tonumber(s.k) })
-      call('PUBLISH', P .. 'in:' .. first[1], struct.pack('>I4', #said) .. said)
-      return
+    local first = call('ZPOPMIN', q.key(s.k, ':w'))[1]
+    if not first or first == node then return end
+    if call('ZSCORE', P .. 'nodes', first) then
+      call('ZADD', q.key(s.k, ':wc'), now, first)
+      return q.tell(first, s, 'ready')
     end
   end
 end
@@ -323,8 +325,8 @@ function q.finish()
     local figures = q.figures(s, stamp)
     all[#all + 1] = figures
     -- Those who stand there plan by what is due first.
-    if figures[7] > 0 or s.news then q.callFirst(s, ':w', 'ready') end
-    if s.o.ov == 'block' and (s.size < s.size0 or s.bytes < s.bytes0) then q.callFirst(s, ':rw', 'room') end
+    if figures[7] > 0 or s.news then q.callFirst(s) end
+    if s.o.ov == 'block' then q.passOn(s) end
   end
   return all
 end
