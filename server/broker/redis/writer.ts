@@ -249,6 +249,7 @@ export class Writer {
 /** For clients: without addresses. */
 function stateOf(cause: string): string {
   if (/\bMISCONF\b/.test(cause)) return 'cannot write to its disk'
+  if (/ have format \d/.test(cause)) return 'has data of another version of the hub'
   if (/\bNOREPLICAS\b/.test(cause)) return 'has too few replicas to take writes'
   if (/\bREADONLY\b|it is a replica/.test(cause)) return 'is a replica now'
   return 'cannot be reached'
