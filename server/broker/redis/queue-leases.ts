@@ -237,7 +237,7 @@ export class QueueLeases {
     for (const [mirror, seqs] of byMirror) {
       for (let at = 0; at < seqs.length; at += AT_ONCE) {
         const args = [mirror.number, this.lessee, ...seqs.slice(at, at + AT_ONCE)]
-        const back = this.turns.task({ name: 'qback', args }, { frees: true, weight: args.length })
+        const back = this.turns.task({ name: 'qback', args, messages: args.length }, { frees: true })
         back.catch(() => this.uncertain.add(mirror))
       }
     }
@@ -259,8 +259,8 @@ export class QueueLeases {
 
   /** Gives back some of the others. Tells whether that was all of them. */
   private async keepOnly({ number }: QueueMirror, seqs: readonly number[]): Promise<boolean> {
-    const op = { name: 'qkeep', args: [number, this.lessee, ...seqs] }
-    const [back = 0] = listOf<number>((await this.turns.task(op, { frees: true, weight: AT_ONCE })) as object)
+    const op = { name: 'qkeep', args: [number, this.lessee, ...seqs], messages: AT_ONCE }
+    const [back = 0] = listOf<number>((await this.turns.task(op, { frees: true })) as object)
     return back < AT_ONCE
   }
 
