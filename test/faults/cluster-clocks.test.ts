@@ -15,7 +15,7 @@ import { knowsReplica, PRIMARY, sentinelOf } from '../setup/sentinel.ts'
 const HOUR = 3_600_000
 const DELAY = 3_000
 const MOVED_CLOCK = new URL('rounds/moved-clock.js', import.meta.url).pathname
-/** Everything in it is gone after an hour, and every consumer's time is over. */
+/** After an hour all of it would be gone, and the time of every consumer over. */
 const STREAMS = [{ name: 'log', topics: ['log'], maxAge: '30m' }]
 const QUEUES = [{ name: 'jobs', ackDeadline: '1m' }, { name: 'later' }, { name: 'expiring' }]
 

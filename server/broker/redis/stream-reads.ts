@@ -1,4 +1,5 @@
 import type { Buffer } from 'node:buffer'
+import { setTimeout as passed } from 'node:timers/promises'
 import BTree from 'sorted-btree'
 import { FanfareError } from '../../../shared/errors.ts'
 import { matchesPattern } from '../../../shared/topic.ts'
@@ -20,6 +21,8 @@ const VALUES_STEP = 1000
 const SCAN_STEP = 1000
 /** How often a read that waits for a link looks whether there will be one, in milliseconds. */
 const LINK_WAIT_MS = 1_000
+/** How long an operator's read waits for a link, in milliseconds. */
+const UNREACHABLE_MS = 5_000
 /** How long those who are shown figures wait for the latest, in milliseconds. */
 const SHOWN_MS = 3_000
 
@@ -64,6 +67,24 @@ export class StreamReads {
       timer = setTimeout(() => resolve(seen()), SHOWN_MS)
     })
     return Promise.race([ask(), late]).finally(() => clearTimeout(timer))
+  }
+
+  /** The same for operators, who get `cluster_unreachable` instead of waiting for as long as there is no link. */
+  async orUnreachable<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    let isAnswered = false
+    const unreachable = async (): Promise<never> => {
+      while (await this.link.standsWithin(UNREACHABLE_MS)) {
+        await passed(LINK_WAIT_MS, undefined, { ref: false })
+        if (isAnswered) break
+      }
+      throw new FanfareError(
+        'cluster_unreachable',
+        'Redis, which keeps streams and queues, cannot be reached. Try again.',
+      )
+    }
+    return Promise.race([ask(), unreachable()]).finally(() => {
+      isAnswered = true
+    })
   }
 
   run(script: string, ...args: (string | number)[]): Promise<unknown> {
