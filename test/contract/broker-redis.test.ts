@@ -156,6 +156,31 @@ describe('nodes with one Redis', () => {
     30_000,
   )
 
+  it.runIf(SLOW)(
+    'what a publisher has sent after a publish that failed fails with it, or would overtake it when both come again',
+    async () => {
+      const redis = await redisOf()
+      const way = await wayTo(redis)
+      const broker = await brokerAt(way.redisUrl)
+      await broker.declareStream(streamOptions(), false)
+      const publish = (data: number, owner: object, topic = 't') =>
+        publishTo(broker, { topic, data, owner }).then(
+          () => 'kept',
+          ({ code }) => code,
+        )
+      const [one, other] = [{}, {}]
+      way.shut()
+      const failed = publish(0, one)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      const later = [publish(1, one), publish(2, one, 'u'), publish(3, other)]
+      expect(['cluster_unreachable', 'outcome_unknown']).toContain(await failed)
+      way.open()
+      expect(await Promise.all(later)).toEqual(['cluster_unreachable', 'kept', 'kept'])
+      expect(await dataOf(broker)).toEqual([2, 3])
+    },
+    30_000,
+  )
+
   it('nothing is answered or heard before the replicas have it', async () => {
     const redis = await redisOf()
     const replica = await redisOf('--replicaof', '127.0.0.1', `${redis.port}`)

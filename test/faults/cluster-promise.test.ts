@@ -123,6 +123,11 @@ it('a hub that has lost its Redis still shows its figures, as it saw them last',
   expect(stream).toMatchObject({ messages: 1, oldestAt: before?.oldestAt })
   const [queue] = await client.admin.queues.list()
   expect(queue).toMatchObject({ depth: 1 })
+  const letters = client.admin.queues.deadLetters.list('q')
+  await expect(letters).rejects.toMatchObject({ code: 'cluster_unreachable' })
+  way.open()
+  await expect.poll(() => figures(hub)).not.toHaveProperty('cut_off')
+  expect(await client.admin.queues.deadLetters.list('q')).toMatchObject([])
 })
 
 it('streams and queues of a cluster have a size that fits in memory unless they set one, the same for each hub', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { type Client, connect, type FanfareError, type Position } from '../../client/node.ts'
 import { type HubOptions, startHub } from '../../server/index.ts'
-import { command, durableRedis, redisOf, wayTo } from '../setup/cluster.ts'
+import { command, durableRedis, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
 import { knowsReplica, PRIMARY, sentinelOf } from '../setup/sentinel.ts'
 import { range } from '../setup/streams.ts'
 
@@ -217,6 +217,29 @@ it('one that writes to its disk later loses what it loses with a new epoch and a
   expect(seen.slice(0, epoch)).toEqual(range(0, 100))
   expect(seen.slice(epoch + 1, -10)).toEqual(range(0, seen.length - 111))
 }, 60_000)
+
+it.runIf(SLOW)(
+  'a hub leaves a primary that hangs as soon as Sentinel has named another one',
+  async () => {
+    const primary = await redisOf()
+    const replica = await redisOf('--replicaof', '127.0.0.1', `${primary.port}`)
+    const sentinel = await sentinelOf(primary)
+    await knowsReplica(sentinel)
+    const [publisher] = await twoNodes(
+      { url: `redis+sentinel://127.0.0.1:${sentinel.port}/${PRIMARY}` },
+      { streams: [ORDERS], clusterDurability: 'relaxed' },
+    )
+    await publishAll(publisher, 0, 10)
+    primary.signal('SIGSTOP')
+    onTestFinished(() => primary.signal('SIGCONT'))
+    await expect.poll(() => command(replica, 'ROLE')).toContain('master')
+    const since = performance.now()
+    await publishUntilKept(publisher, 10)
+    // Otherwise an answer would be overdue after five seconds, and an attempt to connect to it after ten.
+    expect(performance.now() - since).toBeLessThan(10_000)
+  },
+  60_000,
+)
 
 it('a failover that may have lost something is told by a new epoch and a gap', async () => {
   const primary = await durableRedis()

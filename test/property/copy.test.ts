@@ -71,18 +71,20 @@ async function equalAfterCopies(places: readonly Place[], steps: readonly Step[]
 
 const plans = fc.array(step, { minLength: 1, maxLength: 25 })
 
-it('a data directory is the same in a Redis, and in a data directory again', async () => {
+it('a data directory is the same in a Redis, and in a data directory again', { timeout: 600_000 }, async () => {
   const redis = await redisOf()
   const property = fc.asyncProperty(plans, async (steps) => {
     await equalAfterCopies([await newDirectory(), newPrefix(redis), await newDirectory()], steps)
   })
-  await fc.assert(property, { numRuns: 10 })
+  await fc.assert(property, { numRuns: 4 })
 })
 
-it('what is in a Redis is the same in a data directory, and under another prefix again', async () => {
+it('what is in a Redis is the same in a data directory, and under another prefix again', {
+  timeout: 600_000,
+}, async () => {
   const redis = await redisOf()
   const property = fc.asyncProperty(plans, async (steps) => {
     await equalAfterCopies([newPrefix(redis), await newDirectory(), newPrefix(redis), newPrefix(redis)], steps)
   })
-  await fc.assert(property, { numRuns: 6 })
+  await fc.assert(property, { numRuns: 4 })
 })

@@ -13,6 +13,14 @@ export interface End {
   readonly stderr: string
 }
 
+/** Where else than on this machine's own network a hub runs. */
+export interface NetworkPlace {
+  /** Where clients reach it. */
+  readonly host: string
+  /** What runs a command there. */
+  readonly run: readonly string[]
+}
+
 /** A hub as its operator runs it: `fanfare serve` in a process of its own. */
 export class HubProcess {
   readonly ended: Promise<End>
@@ -20,20 +28,30 @@ export class HubProcess {
   private readonly child: ChildProcess
   private readonly lines: string[] = []
 
-  private constructor(args: readonly string[], nodeArgs: readonly string[]) {
-    this.child = spawn(process.execPath, [...nodeArgs, MAIN, 'serve', '--host', '127.0.0.1', ...args], {
+  private readonly host: string
+
+  private constructor(args: readonly string[], nodeArgs: readonly string[], place?: NetworkPlace) {
+    const { host, run } = place ?? { host: '127.0.0.1', run: [] }
+    this.host = host
+    const [command = process.execPath, ...rest] = [...run, process.execPath]
+    const hubArgs = [...nodeArgs, MAIN, 'serve', '--host', place ? '0.0.0.0' : host, ...args]
+    this.child = spawn(command, [...rest, ...hubArgs], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     this.ended = once(this.child, 'close').then(([code, signal]) => ({ code, signal, stderr: this.lines.join('\n') }))
   }
 
   /** Starts one, and resolves when it listens. Rejects with its last output if it ends before. */
-  static async start(options: Record<string, string | number>, nodeArgs: readonly string[] = []): Promise<HubProcess> {
+  static async start(
+    options: Record<string, string | number>,
+    nodeArgs: readonly string[] = [],
+    place?: NetworkPlace,
+  ): Promise<HubProcess> {
     const args = Object.entries({ port: 0, engine: 'ws', ...options }).flatMap(([name, value]) => [
       `--${name}`,
       `${value}`,
     ])
-    const hub = new HubProcess(args, nodeArgs)
+    const hub = new HubProcess(args, nodeArgs, place)
     await hub.listening()
     return hub
   }
@@ -57,7 +75,7 @@ export class HubProcess {
   }
 
   get url(): string {
-    return `ws://127.0.0.1:${this.port}/`
+    return `ws://${this.host}:${this.port}/`
   }
 
   /** What it has logged so far, a line each. */

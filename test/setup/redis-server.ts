@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { freePort } from './free-port.ts'
+import type { MovableClock } from './movable-clock.ts'
 
 export const REDIS = '/usr/bin/redis-server'
 
@@ -10,6 +11,8 @@ export class RedisServer {
   private readonly scheme: 'redis' | 'rediss'
   private readonly options: readonly string[]
   private process: ChildProcess | undefined = undefined
+  /** More of its environment. */
+  private env: NodeJS.ProcessEnv = {}
 
   private constructor(port: number, options: readonly string[], scheme: 'redis' | 'rediss' = 'redis') {
     this.port = port
@@ -20,6 +23,14 @@ export class RedisServer {
   /** `options`: as on its command line. */
   static async start(...options: string[]): Promise<RedisServer> {
     const server = new RedisServer(await freePort(), options)
+    await server.start()
+    return server
+  }
+
+  /** One with a clock of its own. */
+  static async startWithClock(clock: MovableClock, ...options: string[]): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), options)
+    server.env = clock.env
     await server.start()
     return server
   }
@@ -47,6 +58,7 @@ export class RedisServer {
     standing.push('--repl-diskless-load', 'swapdb', '--repl-diskless-sync-delay', '0')
     this.process = spawn(REDIS, [...standing, ...this.options, ...more], {
       stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...this.env },
     })
     const output = this.process.stdout as NonNullable<ChildProcess['stdout']>
     let said = ''

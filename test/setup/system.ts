@@ -3,8 +3,13 @@ import { existsSync } from 'node:fs'
 
 export const CHROMIUM = '/usr/bin/chromium'
 
-/** Debian packages that tests need: a browser, a tool that makes certificates, and what nodes meet in. */
-const NEEDED = { chromium: CHROMIUM, openssl: '/usr/bin/openssl', 'redis-server': '/usr/bin/redis-server' }
+/** Debian packages that tests need: a browser, a tool that makes certificates, what nodes meet in, and a compiler for the clock that it is given. */
+const NEEDED = {
+  chromium: CHROMIUM,
+  openssl: '/usr/bin/openssl',
+  'redis-server': '/usr/bin/redis-server',
+  gcc: '/usr/bin/gcc',
+}
 
 /** Installs what the tests need from the system if it can; otherwise reports in one sentence what is missing. */
 export default function setup(): void {

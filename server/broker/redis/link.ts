@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { checkServers, inTime, known } from '../../bus/redis/connecting.ts'
 import type { RedisAddress } from '../../bus/redis/redis-address.ts'
+import { leadTo, SentinelWatch } from '../../bus/redis/sentinel-watch.ts'
 import { SlotOwner } from '../../bus/redis/slot-owner.ts'
 import type { Keys } from './keys.ts'
 
@@ -20,8 +21,15 @@ const NOT_NOW =
 
 export type Argument = string | number | Buffer
 
-/** The connection is gone, and with it the answer: what was sent may have been done. */
-export class LinkLost extends Error {}
+/** The connection is gone, and with it the answer: what was sent may have been done, unless Redis has refused it. */
+export class LinkLost extends Error {
+  readonly isRefused: boolean
+
+  constructor(cause: string, isRefused = false) {
+    super(cause)
+    this.isRefused = isRefused
+  }
+}
 
 export interface LinkEvents {
   /** It stands, and hears its inbox. What rejects here ends it again. */
@@ -45,9 +53,12 @@ export class BrokerLink {
   /** Whose inbox is heard. */
   inbox = ''
   private readonly places: SlotOwner
+  private readonly watch: SentinelWatch
   private readonly log: Logger
   private readonly waits: boolean
   private all: readonly Redis[] = []
+  /** Of an attempt to connect. */
+  private trying: readonly Redis[] = []
   private readonly loaded = new WeakMap<Redis, Loaded>()
   private retry: NodeJS.Timeout | undefined = undefined
   private failures = 0
@@ -65,6 +76,7 @@ export class BrokerLink {
   constructor(address: RedisAddress, keys: Keys, waits: boolean, log: Logger) {
     this.waits = waits
     this.places = new SlotOwner(address)
+    this.watch = new SentinelWatch(address, (host, port) => this.switched(host, port))
     this.keys = keys
     this.log = log
   }
@@ -143,8 +155,16 @@ export class BrokerLink {
 
   async close(): Promise<void> {
     this.isClosed = true
+    this.watch.close()
     clearTimeout(this.retry)
     this.drop()
+  }
+
+  /** There is another primary: the old one may hang, and so may an attempt to connect to it. */
+  private switched(host: string, port: number): void {
+    if (this.isUp) {
+      if (!leadTo(this.all, host, port)) this.lost(`Sentinel has named another primary, ${host}:${port}`)
+    } else if (!leadTo(this.trying, host, port)) for (const redis of this.trying) redis.disconnect()
   }
 
   /** Connections that are open. */
@@ -192,7 +212,8 @@ export class BrokerLink {
         this.places.follows(text)
         this.lost(text)
       }
-      throw new LinkLost(text)
+      // An error in the middle of a script names the script.
+      throw new LinkLost(text, NOT_NOW.test(text) && !text.includes('script:'))
     }
   }
 
@@ -207,7 +228,10 @@ export class BrokerLink {
 
   private async tryToConnect(): Promise<void> {
     const { connection } = await import('../../bus/redis/connection.ts')
-    const all = Array.from({ length: this.waits ? 4 : 3 }, () => connection(this.places.address, CONNECT_MS))
+    const all = Array.from({ length: this.waits ? 4 : 3 }, () =>
+      connection(this.watch.preferred(this.places.address), CONNECT_MS),
+    )
+    this.trying = all
     const hearing = all[2] as Redis
     let cause: unknown
     for (const redis of all) {
@@ -240,6 +264,7 @@ export class BrokerLink {
     }
     this.failures = 0
     this.isUp = true
+    this.watch.start()
     for (const up of this.waiting) up()
     this.waiting.clear()
   }

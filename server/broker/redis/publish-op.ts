@@ -3,6 +3,7 @@ import type { FanfareError } from '../../../shared/errors.ts'
 import type { Draft, Route, Settlement } from '../broker.ts'
 import { Identities } from '../rules/identity.ts'
 import { valueName } from '../rules/last-value.ts'
+import type { ClusterTime } from './cluster-time.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { Argument } from './link.ts'
 import type { QueueMirror } from './queue-mirror.ts'
@@ -55,11 +56,11 @@ export interface IdLimits {
 export class PublishOps {
   private readonly identities = new Identities()
   private readonly ids: IdLimits
-  private readonly now: () => number
+  private readonly time: ClusterTime
 
-  constructor(ids: IdLimits, now: () => number) {
+  constructor(ids: IdLimits, time: ClusterTime) {
     this.ids = ids
-    this.now = now
+    this.time = time
   }
 
   encode(draft: Draft): EncodedDraft {
@@ -83,7 +84,7 @@ export class PublishOps {
   /** What a draft takes in a queue. */
   bytesInQueue(draft: Draft, streams: ReadonlyMap<string, StreamMirror>): number {
     const identity = draft.ownId ? this.identities.of(draft) : undefined
-    return bytesInQueue(draft, identity, offsetsOf(those(draft.route.streams, streams)), this.now())
+    return bytesInQueue(draft, identity, offsetsOf(those(draft.route.streams, streams)), this.time.now())
   }
 
   /**
@@ -116,11 +117,12 @@ export class PublishOps {
   ): Argument[] {
     if (queues.length === 0) return [0]
     const offsets = offsetsOf(streams)
+    const now = this.time.now()
     let sum = 0
     const attributes = drafts.map(({ draft, record, identity }) => {
-      const bytes = bytesInQueue(draft, identity, offsets, this.now())
+      const bytes = bytesInQueue(draft, identity, offsets, now)
       sum += bytes
-      return attributesOf(draft, bytes, record.length)
+      return attributesOf(draft, bytes, record.length, this.time)
     })
     return [queues.length, ...queues.map(({ number }) => number), sum, ...attributes]
   }

@@ -3,6 +3,7 @@ import type { Offsets } from '../../../shared/streams.ts'
 import type { Draft, MessageParts, Placement } from '../broker.ts'
 import { compose, composedBytes } from '../compose.ts'
 import { DEFAULT_PRIORITY } from '../rules/order.ts'
+import type { ClusterTime } from './cluster-time.ts'
 import { RecordParts } from './record.ts'
 
 /**
@@ -48,9 +49,11 @@ export function encodeAttributes({ key, isScoped, priority, bytes, length, expir
   return attributes
 }
 
-/** `bytes`: what it takes in the queue. */
-export function attributesOf(draft: Draft, bytes: number, length: number): Buffer {
-  const { key, priority = DEFAULT_PRIORITY, expiresAt, dueAt } = draft
+/** `bytes`: what it takes in the queue. `time`: that of the cluster, by which queues wait. */
+export function attributesOf(draft: Draft, bytes: number, length: number, time: ClusterTime): Buffer {
+  const { key, priority = DEFAULT_PRIORITY } = draft
+  const expiresAt = draft.expiresAt === undefined ? undefined : time.ofPeer(draft.expiresAt)
+  const dueAt = draft.dueAt === undefined ? undefined : time.ofHub(draft.dueAt)
   return encodeAttributes({ key, isScoped: isScoped(draft), priority, bytes, length, expiresAt, dueAt })
 }
 

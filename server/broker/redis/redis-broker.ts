@@ -1,8 +1,9 @@
 import type { Buffer } from 'node:buffer'
 import type { Logger } from 'pino'
-import { type Clock, realClock, type Timer } from '../../../shared/clock.ts'
+import type { Clock, Timer } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
+import { steadyClock } from '../../../shared/steady-clock.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type {
@@ -22,6 +23,7 @@ import type {
 } from '../broker.ts'
 import { alreadyExists, DEFAULT_MAX_BYTES } from '../rules/declarations.ts'
 import { Barrier } from './barrier.ts'
+import { ClusterTime } from './cluster-time.ts'
 import { CommitLog } from './commit-log.ts'
 import { declareStreamOp } from './declare-ops.ts'
 import { Inbox } from './inbox.ts'
@@ -54,7 +56,7 @@ export interface RedisBrokerOptions {
   readonly cursorIdleMs?: number
   /** Bytes of publishes that wait for room in queues; 0, the default, means unlimited. */
   readonly waitingPublishBytes?: number
-  /** In tests, the time for Redis, too. By default Redis has its own, and this node that of its machine. */
+  /** In tests, the time for Redis, too. By default the time of the cluster, see `cluster-time.ts`. */
   readonly clock?: Clock
   /** Where callbacks that throw are reported; its own by default. */
   readonly unexpected?: UnexpectedErrors
@@ -88,17 +90,18 @@ export class RedisBroker implements Broker {
   private isClosed = false
 
   constructor(link: BrokerLink, options: RedisBrokerOptions, logger: Logger) {
-    const { clock = realClock, dedupWindowMs: windowMs, dedupIds: limit } = options
+    const { clock: hubClock = steadyClock, dedupWindowMs: windowMs, dedupIds: limit } = options
     this.link = link
     this.promise = new PromiseCheck(link, options.durability, options.replicas, logger)
-    const time = options.clock ? () => String(clock.now()) : () => ''
+    const time = new ClusterTime(link, hubClock, options.clock !== undefined, logger)
+    const clock: Clock = { ...hubClock, now: () => time.now() }
     const unexpected = options.unexpected ?? new UnexpectedErrors(logger)
     this.writer = new Writer(link, options.name, options.replicas, time, logger)
     this.log = new CommitLog(unexpected, () => void this.membership.resync().catch(() => {}))
     const isSafe = (commit: number) => this.log.isSafe(commit)
     this.barrier = new Barrier(link, options.replicas, isSafe, () => this.log.giveUp())
     const renew = () => this.membership.renew()
-    const ops = new PublishOps({ windowMs, limit }, () => clock.now())
+    const ops = new PublishOps({ windowMs, limit }, time)
     const bytesOf = (draft: Draft) => ops.bytesInQueue(draft, this.log.streams)
     this.waitingDrafts = new WaitingDrafts(this.log, options.waitingPublishBytes ?? 0, bytesOf)
     this.turns = new Turns(this.writer, ops, this.log, this.waitingDrafts, renew, unexpected, logger)
@@ -146,7 +149,11 @@ export class RedisBroker implements Broker {
   /** Everything that any node can have reported is in Redis. */
   async catchUp(): Promise<void> {
     const newest = () => this.reads.ask('HGET', this.link.keys.meta, 'commit').then((commit) => Number(commit ?? 0))
-    await this.log.reached(await this.membership.newestCommit(newest))
+    for (let commit = Number.POSITIVE_INFINITY; this.log.applied < commit; ) {
+      commit = await this.membership.newestCommit(newest)
+      // It also resolves if that commit was lost, or takes too long to become safe.
+      await this.log.reached(commit)
+    }
   }
 
   get failure(): string | undefined {
@@ -222,7 +229,7 @@ export class RedisBroker implements Broker {
   }
 
   async cursors(stream: string, range: CursorRange): Promise<CursorInfo[]> {
-    return this.cursorsOf.page(this.mirrorOf(stream), range)
+    return this.reads.orUnreachable(() => this.cursorsOf.page(this.mirrorOf(stream), range))
   }
 
   async setCursor(stream: string, name: string, offset: number): Promise<void> {

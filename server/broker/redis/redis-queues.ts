@@ -132,11 +132,11 @@ export class RedisQueues {
   }
 
   async deadLetters(name: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
-    return this.letters.page(await this.fresh(name), filter, from, limit)
+    return this.reads.orUnreachable(async () => this.letters.page(await this.fresh(name), filter, from, limit))
   }
 
   async deadLetterNumbers(name: string, filter: DeadLetterFilter, range: LetterRange): Promise<LetterNumbers> {
-    return this.letters.numbers(await this.fresh(name), filter, range)
+    return this.reads.orUnreachable(async () => this.letters.numbers(await this.fresh(name), filter, range))
   }
 
   async redrive(name: string, numbers: readonly number[], to: string): Promise<number> {

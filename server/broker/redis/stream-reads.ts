@@ -1,9 +1,11 @@
 import type { Buffer } from 'node:buffer'
+import { setTimeout as passed } from 'node:timers/promises'
 import BTree from 'sorted-btree'
 import { FanfareError } from '../../../shared/errors.ts'
 import { matchesPattern } from '../../../shared/topic.ts'
 import { isReplaced } from '../rules/last-value.ts'
 import { BlockCache } from './block-cache.ts'
+import type { ClusterTime } from './cluster-time.ts'
 import { ComposedBlock } from './composed-block.ts'
 import { type BrokerLink, LinkLost } from './link.ts'
 import { AT_TIME } from './lua/reads.ts'
@@ -19,6 +21,8 @@ const VALUES_STEP = 1000
 const SCAN_STEP = 1000
 /** How often a read that waits for a link looks whether there will be one, in milliseconds. */
 const LINK_WAIT_MS = 1_000
+/** How long an operator's read waits for a link, in milliseconds. */
+const UNREACHABLE_MS = 5_000
 /** How long those who are shown figures wait for the latest, in milliseconds. */
 const SHOWN_MS = 3_000
 
@@ -32,14 +36,14 @@ interface UnderWay {
 /** Reads the logs of streams. */
 export class StreamReads {
   private readonly link: BrokerLink
-  private readonly clock: () => string
+  private readonly time: Pick<ClusterTime, 'any' | 'ofPosition'>
   private readonly cache = new BlockCache()
   /** The latest read of each stream that has not ended. */
   private readonly underWay = new Map<StreamMirror, UnderWay>()
 
-  constructor(link: BrokerLink, clock: () => string) {
+  constructor(link: BrokerLink, time: Pick<ClusterTime, 'any' | 'ofPosition'>) {
     this.link = link
-    this.clock = clock
+    this.time = time
   }
 
   /** Repeats a read on the next link if one is lost, however long that takes: a second read does no harm, and a reader that got an error would repeat it anyway. */
@@ -65,8 +69,26 @@ export class StreamReads {
     return Promise.race([ask(), late]).finally(() => clearTimeout(timer))
   }
 
+  /** The same for operators, who get `cluster_unreachable` instead of waiting for as long as there is no link. */
+  async orUnreachable<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    let isAnswered = false
+    const unreachable = async (): Promise<never> => {
+      while (await this.link.standsWithin(UNREACHABLE_MS)) {
+        await passed(LINK_WAIT_MS, undefined, { ref: false })
+        if (isAnswered) break
+      }
+      throw new FanfareError(
+        'cluster_unreachable',
+        'Redis, which keeps streams and queues, cannot be reached. Try again.',
+      )
+    }
+    return Promise.race([ask(), unreachable()]).finally(() => {
+      isAnswered = true
+    })
+  }
+
   run(script: string, ...args: (string | number)[]): Promise<unknown> {
-    return this.reading(() => this.link.read(script, [this.clock(), ...args]))
+    return this.reading(() => this.link.read(script, [this.time.any, ...args]))
   }
 
   ask(...command: [string, ...(string | number)[]]): Promise<unknown> {
@@ -145,7 +167,7 @@ export class StreamReads {
 
   async offsetAtTime(mirror: StreamMirror, time: number): Promise<number> {
     const { first, next, number } = mirror
-    const found = await this.run(AT_TIME, number, time)
+    const found = await this.run(AT_TIME, number, this.time.ofPosition(time))
     return Math.min(Math.max(first, found === null ? next : Number(found)), next)
   }
 

@@ -4,6 +4,7 @@ import { sentence } from '../../../shared/error-text.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { Draft } from '../broker.ts'
+import { followsFailed, takeFollowers } from '../followers.ts'
 import { listOf, type OpResult, type TurnAnswer, withBodies } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
 import { LinkLost } from './link.ts'
@@ -49,6 +50,8 @@ interface TurnWork {
   /** What to do once the commit is applied, in order. */
   readonly answers: (() => void)[]
   commit: number
+  /** Why it has failed, or a part of it. */
+  error?: FanfareError
   /** It made no commit. It may still have changed queues and cursors. */
   isSilent: boolean
 }
@@ -187,6 +190,7 @@ export class Turns {
     const start = performance.now()
     await this.commit(work)
     work.answers.push(...publishes.answers())
+    if (work.error) this.refuseFollowers(work, work.error)
     this.log.after(
       work.commit,
       () => {
@@ -306,6 +310,11 @@ export class Turns {
     work.publishes.rerouted()
   }
 
+  private refuseFollowers({ publishes, answers }: TurnWork, error: FanfareError): void {
+    const refusal = followsFailed(error)
+    for (const draft of takeFollowers(this.publishing, publishes.hasFailed)) answers.push(() => draft.refused(refusal))
+  }
+
   private refuse(error: unknown, work: TurnWork, needsRoom: boolean): void {
     const known =
       error instanceof FanfareError
@@ -314,6 +323,7 @@ export class Turns {
     const waiting = work.open.length + work.publishes.count
     if (known.code === 'outcome_unknown') this.unknownOutcomes += work.publishes.openCount + settledBy(work.open)
     this.logger.error({ err: error, code: known.code, waiting }, 'a commit failed')
+    work.error = known
     // What needs no room may still go.
     const onlyRoom = needsRoom && known.code !== 'outcome_unknown' && known.code !== 'cluster_unreachable'
     const stays = (frees: boolean) => onlyRoom && frees

@@ -3,8 +3,10 @@ import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
 import type { TurnAnswer } from './answers.ts'
+import type { ClusterTime, HeardTime } from './cluster-time.ts'
 import type { Keys } from './keys.ts'
 import { type Argument, type BrokerLink, LinkLost } from './link.ts'
+import { FORMAT } from './lua/prelude.ts'
 import { BEAT, JOIN, LEAVE } from './lua/reads.ts'
 import { TURN, TURN_WITHOUT_ROOM } from './lua/turn.ts'
 
@@ -33,9 +35,10 @@ export interface Place {
   readonly lost: { readonly from: number; readonly turns: number } | undefined
 }
 
-interface Refused {
+interface Refused extends Partial<HeardTime> {
   readonly x: string
   readonly last?: number
+  readonly format?: string
 }
 
 /**
@@ -54,7 +57,7 @@ export class Writer {
   onForgotten: () => Promise<void> = async () => {}
   private readonly link: BrokerLink
   private readonly name: string
-  private readonly clock: () => string
+  private readonly time: ClusterTime
   private readonly log: Logger
   private readonly replicas: number
   private seq = 0
@@ -69,12 +72,12 @@ export class Writer {
   /** Redis no longer knows what this node has sent. */
   private isForgotten = false
 
-  /** `replicas`: those that are waited for. `clock`: what the scripts take for the time; empty for that of Redis. */
-  constructor(link: BrokerLink, name: string, replicas: number, clock: () => string, log: Logger) {
+  /** `replicas`: those that are waited for. */
+  constructor(link: BrokerLink, name: string, replicas: number, time: ClusterTime, log: Logger) {
     this.replicas = replicas
     this.link = link
     this.name = name
-    this.clock = clock
+    this.time = time
     this.log = log
     link.inbox = this.node
   }
@@ -84,13 +87,18 @@ export class Writer {
    * answered. `hasLost`: it has turned out that it has not.
    */
   async join(isLossless: boolean, hasLost = false): Promise<Place> {
+    const isFirstTime = !this.time.isKnown
+    await this.time.compare(this.node)
     const run = /run_id:(\w+)/.exec(await this.info('server'))?.[1] ?? ''
     const replicas = await this.replicasThere()
     const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas, this.lessee()]
     const unknown = this.isUncertain ? this.seq + 1 : 0
-    const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how, unknown]
-    const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number?, number?]
-    if (seq === undefined) throw beingCopied(String(space), this.link.keys)
+    const args = [this.time.any, this.node, this.name, LAPSE_MS, randomId(10), ...how, unknown, isFirstTime ? 1 : 0]
+    const sentAt = performance.now()
+    const joined = (await this.link.read(JOIN, args)) as [Buffer, number, number, number, number] | [Buffer]
+    if (joined.length === 1) throw mayNotJoin(String(joined[0]), this.link.keys)
+    const [space, seq, isNew, time, ahead] = joined
+    this.time.learn({ time, ahead }, sentAt)
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
     const lost = this.lostAfter(seq, isNew === 1)
@@ -136,13 +144,18 @@ export class Writer {
   /** Shows that this node is there. Gives whose leases are to be returned, those of nodes that are gone; or undefined: it has lost its place. */
   async beat(): Promise<readonly string[] | undefined> {
     const replicas = await this.replicasThere()
-    const lapsed = await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS, replicas])
-    return lapsed === null ? undefined : (lapsed as readonly unknown[]).map(String)
+    const sentAt = performance.now()
+    const answer = await this.link.read(BEAT, [this.time.expected, this.node, LAPSE_MS, replicas])
+    if (answer === null) return undefined
+    const [time, ahead, isOff, lapsed] = answer as readonly [number, number, number, readonly unknown[]]
+    if (isOff === 1) await this.time.settle({ time, ahead }, sentAt, this.node)
+    else this.time.learn({ time, ahead }, sentAt)
+    return lapsed.map(String)
   }
 
   /** Gives up the place of this node, as the last thing that it does. */
   async leave(): Promise<void> {
-    await this.link.read(LEAVE, [this.clock(), this.node])
+    await this.link.read(LEAVE, [this.time.any, this.node])
   }
 
   /**
@@ -153,13 +166,16 @@ export class Writer {
     const args = ops.flatMap(({ name, args }) => [name, args.length, ...args])
     const since = performance.now()
     let wasSent = false
+    let wasLate = false
     this.isForgotten = false
     for (;;) {
       if (wasSent && this.isForgotten) throw new FanfareError('outcome_unknown')
       const left = LINK_WAIT_MS - (performance.now() - since)
       if (!(await this.link.standsWithin(Math.max(0, left)))) throw this.givenUp(wasSent)
       try {
-        const head = [this.clock(), this.space, this.node, this.seq + 1]
+        // Redis may be so slow that each call comes late.
+        const head = [wasLate ? this.time.any : this.time.expected, this.space, this.node, this.seq + 1]
+        const sentAt = performance.now()
         const answer = await this.send(needsRoom, [...head, ...args])
         if (!('x' in answer)) {
           this.seq++
@@ -168,10 +184,11 @@ export class Writer {
           this.commits.delete(this.seq - REMEMBERED_TURNS)
           return answer
         }
-        await this.recover(answer)
+        if (answer.x === 'CLOCK') wasLate = await this.time.settle(answer as HeardTime, sentAt, this.node)
+        else await this.recover(answer)
       } catch (error) {
         if (!(error instanceof LinkLost)) throw this.known(error)
-        wasSent = true
+        wasSent ||= !error.isRefused
       }
     }
   }
@@ -182,8 +199,13 @@ export class Writer {
     return { ...(JSON.parse(String(answer)) as TurnAnswer | Refused), leased }
   }
 
-  private async recover({ x, last }: Refused): Promise<void> {
+  private async recover({ x, last, format }: Refused): Promise<void> {
     if (x === 'GONE') throw new SpaceGone()
+    if (x === 'FORMAT') {
+      const { message } = otherFormat(String(format))
+      this.log.error(message)
+      return this.link.lost(message)
+    }
     if (x === 'FENCED') {
       this.log.warn('this node gave no sign of life for too long, and joins the others again')
       this.onFenced()
@@ -207,7 +229,9 @@ export class Writer {
     if (wasSent) this.isUncertain = true
     return new FanfareError(
       wasSent ? 'outcome_unknown' : 'cluster_unreachable',
-      wasSent ? undefined : 'Redis, which keeps streams, cannot be reached. Nothing was stored; try again.',
+      wasSent
+        ? undefined
+        : `Redis, which keeps streams and queues, ${stateOf(this.link.cause)}. Nothing was stored; try again.`,
     )
   }
 
@@ -222,12 +246,33 @@ export class Writer {
   }
 }
 
+/** For clients: without addresses. */
+function stateOf(cause: string): string {
+  if (/\bMISCONF\b/.test(cause)) return 'cannot write to its disk'
+  if (/ have format \d/.test(cause)) return 'has data of another version of the hub'
+  if (/\bNOREPLICAS\b/.test(cause)) return 'has too few replicas to take writes'
+  if (/\bREADONLY\b|it is a replica/.test(cause)) return 'is a replica now'
+  return 'cannot be reached'
+}
+
+function otherFormat(format: string): FanfareError {
+  return new FanfareError(
+    'bad_config',
+    `The streams and queues in Redis have format ${format}, and this version knows format ${FORMAT} only. Use the version that has written them, or another clusterPrefix.`,
+  )
+}
+
 /** Why no node may join a space. */
-function beingCopied(why: string, keys: Keys): FanfareError {
-  return why === 'COPYING'
-    ? new FanfareError('data_locked', `The data of prefix ${keys.name} is being copied. Wait until that has ended.`)
-    : new FanfareError(
-        'data_unusable',
-        `Redis holds an unfinished copy with the prefix ${keys.name}. Run fanfare copy again to finish it, or use another prefix.`,
-      )
+function mayNotJoin(why: string, keys: Keys): FanfareError {
+  if (why === 'COPYING') {
+    return new FanfareError(
+      'data_locked',
+      `The data of prefix ${keys.name} is being copied. Wait until that has ended.`,
+    )
+  }
+  if (why !== 'UNFINISHED') return otherFormat(why)
+  return new FanfareError(
+    'data_unusable',
+    `Redis holds an unfinished copy with the prefix ${keys.name}. Run fanfare copy again to finish it, or use another prefix.`,
+  )
 }

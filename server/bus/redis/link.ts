@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { checkServers, inTime, known } from './connecting.ts'
 import type { RedisAddress } from './redis-address.ts'
+import { leadTo, SentinelWatch } from './sentinel-watch.ts'
 import { SlotOwner } from './slot-owner.ts'
 
 /** A node that has had no proof of its link for so long takes it for lost, in milliseconds. Shorter than the time after which others do. */
@@ -30,12 +31,15 @@ export class RedisLink {
   number = 0
   isUp = false
   private readonly places: SlotOwner
+  private readonly watch: SentinelWatch
   /** The hash that lists the nodes: in a Redis Cluster this connects to the node that holds it. */
   private readonly hash: string
   private readonly channels: readonly string[]
   private readonly events: LinkEvents
   private readonly log: Logger
   private commands: Redis | undefined = undefined
+  /** Of an attempt to connect. */
+  private trying: readonly Redis[] = []
   private hearing: Redis | undefined = undefined
   private retry: NodeJS.Timeout | undefined = undefined
   private failures = 0
@@ -51,6 +55,7 @@ export class RedisLink {
 
   constructor(address: RedisAddress, hash: string, channels: readonly string[], events: LinkEvents, log: Logger) {
     this.places = new SlotOwner(address)
+    this.watch = new SentinelWatch(address, (host, port) => this.switched(host, port))
     this.hash = hash
     this.channels = channels
     this.events = events
@@ -137,6 +142,7 @@ export class RedisLink {
   /** What was published before is sent. */
   async close(): Promise<void> {
     this.isClosed = true
+    this.watch.close()
     clearTimeout(this.retry)
     const { commands } = this
     this.isUp = false
@@ -150,8 +156,10 @@ export class RedisLink {
 
   private async tryToConnect(): Promise<void> {
     const { connection } = await import('./connection.ts')
-    const commands = connection(this.places.address, PROOF_MS)
-    const hearing = connection(this.places.address, PROOF_MS)
+    const address = this.watch.preferred(this.places.address)
+    const commands = connection(address, PROOF_MS)
+    const hearing = connection(address, PROOF_MS)
+    this.trying = [commands, hearing]
     let cause: unknown
     for (const redis of [commands, hearing]) {
       redis.on('error', (error) => {
@@ -177,6 +185,7 @@ export class RedisLink {
     this.unconfirmedBytes = 0
     this.unheard = []
     this.isUp = true
+    this.watch.start()
     this.proven()
     this.events.up()
   }
@@ -189,6 +198,13 @@ export class RedisLink {
       this.events.received(bytes)
     })
     await hearing.subscribe(...this.channels)
+  }
+
+  /** There is another primary: the old one may hang, and so may an attempt to connect to it. */
+  private switched(host: string, port: number): void {
+    if (leadTo(this.trying, host, port)) return
+    if (this.isUp) this.lost(`Sentinel has named another primary, ${host}:${port}`)
+    else for (const redis of this.trying) redis.disconnect()
   }
 
   private lost(cause: string): void {

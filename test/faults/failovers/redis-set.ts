@@ -56,7 +56,11 @@ export class RedisSet {
 
   /** The primary has all of its replicas. */
   async complete(): Promise<void> {
-    await expect.poll(() => this.missingReplicas(), { interval: 30, timeout: 60_000 }).toEqual([])
+    const missing = async () => {
+      await this.follow()
+      return this.missingReplicas()
+    }
+    await expect.poll(missing, { interval: 30, timeout: 90_000 }).toEqual([])
   }
 
   private async follow(): Promise<void> {

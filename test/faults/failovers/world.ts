@@ -17,7 +17,7 @@ const STREAMS = [
   { name: 'orders', topics: ['orders.#'] },
   { name: 'invoices', topics: ['invoices.#'] },
 ]
-const QUEUE = { bindings: [{ topic: 'orders.#' }], backoff: { base: 10, cap: 100 }, maxAttempts: 50 }
+const QUEUE = { bindings: [{ topic: 'orders.#' }], backoff: { base: 10, cap: 100 }, maxAttempts: 50, ackDeadline: 4000 }
 const QUEUES = [
   { name: 'work', ...QUEUE },
   { name: 'mail', ...QUEUE },
@@ -152,7 +152,7 @@ export class World {
   /** Each publisher has an acknowledgement of what it asked for later. */
   private async publishesSince(time: number): Promise<void> {
     const oldest = () => Math.min(...this.publishers.map(({ acknowledgedTo }) => acknowledgedTo))
-    await expect.poll(oldest, { interval: 20, timeout: 60_000 }).toBeGreaterThan(time)
+    await expect.poll(oldest, { interval: 20, timeout: 120_000 }).toBeGreaterThan(time)
   }
 
   /** By looking: those that never come are for the judge to name. */

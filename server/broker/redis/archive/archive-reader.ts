@@ -41,7 +41,7 @@ export class ArchiveReader {
 
   constructor(link: BrokerLink) {
     this.link = link
-    this.reads = new StreamReads(link, () => '')
+    this.reads = new StreamReads(link, { any: '', ofPosition: (time) => time })
   }
 
   async names(): Promise<Names> {

@@ -1,4 +1,10 @@
 /**
+ * Of all keys and of what nodes tell each other about commits. Hubs that know another format neither read nor write: one that changes
+ * it begins with the field "format", so that they notice.
+ */
+export const FORMAT = 1
+
+/**
  * What every script of the broker begins with. `P` is the prefix of all keys, with its hash tag: every key has that one tag, so
  * that the scripts run in a Redis Cluster, too. A stream is loaded when something touches it, and saved once at the end.
  */
@@ -7,12 +13,16 @@ local P = string.sub(KEYS[1], 1, -5)
 local call = redis.call
 local META = P .. 'meta'
 
-local function clock()
-  if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
+-- The time of the cluster, from the clock of Redis: "ahead" is by how much that has been set forward. See cluster-time.ts.
+local ahead = tonumber(call('HGET', META, 'ahead') or nil) or 0
+local function clusterTime()
   local time = call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  return time[1] * 1000 + math.floor(time[2] / 1000) - ahead
 end
-local now = clock()
+-- The first argument: a time of a test; or "~" and the time that the caller expects.
+local now = tonumber(ARGV[1]) or clusterTime()
+local expected = tonumber(string.match(ARGV[1], '^~(.+)$') or nil)
+local isOff = expected and math.abs(now - expected) > 2000
 
 local function text(number)
   return string.format('%d', number)

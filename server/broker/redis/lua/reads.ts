@@ -1,13 +1,13 @@
-import { PRELUDE } from './prelude.ts'
+import { FORMAT, PRELUDE } from './prelude.ts'
 import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUE_READS } from './queue-reads.ts'
 import { QUEUES } from './queues.ts'
 
 export const NODES = String.raw`
 -- If no node at all has given a sign of life, Redis was away and not they: each has the time again that it had left.
-local function grantPause(real, lapseMs)
+local function grantPause(time, lapseMs)
   local newest = call('ZRANGE', P .. 'nodes', -1, -1, 'WITHSCORES')[2]
-  local silence = newest and real + lapseMs - tonumber(newest) or 0
+  local silence = newest and time + lapseMs - tonumber(newest) or 0
   if silence < lapseMs / 2 then return end
   for _, each in ipairs(call('ZRANGE', P .. 'nodes', 0, -1)) do call('ZINCRBY', P .. 'nodes', text(silence), each) end
 end
@@ -20,9 +20,9 @@ local function remove(node)
 end
 
 -- What nodes that gave no sign of life had on lease is to be given to others.
-local function removeLapsed(real, node, lapseMs)
-  grantPause(real, lapseMs)
-  for _, lapsed in ipairs(call('ZRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. text(real))) do
+local function removeLapsed(time, node, lapseMs)
+  grantPause(time, lapseMs)
+  for _, lapsed in ipairs(call('ZRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. text(time))) do
     if lapsed ~= node then remove(lapsed) end
   end
 end
@@ -32,8 +32,8 @@ end
  * Joins a space, which is made if there is none. Another run of Redis than before may have lost something that was answered: unless it is `lossless`, and
  * also if a node has seen that it did (`hasLost`), a new incarnation begins, once. With more replicas than were waited for, it may have been a failover, which
  * loses what the new primary had not got. `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee,
- * number of a turn whose outcome is unknown or 0`: if that comes late, it does nothing.
- * Refused while the space is being copied (`COPYING`), and if it holds an unfinished copy (`UNFINISHED`).
+ * number of a turn whose outcome is unknown or 0, whether it did not know the time`: if that turn comes late, it does nothing.
+ * Refused while the space is being copied (`COPYING`), if it holds an unfinished copy (`UNFINISHED`), and for data of another format (its number).
  */
 export const JOIN = `#!lua flags=allow-oom
 ${PRELUDE}
@@ -45,7 +45,14 @@ if copied[1] and not copied[2] then return { 'UNFINISHED' } end
 -- What was copied changes from now on.
 call('HDEL', META, 'mark', 'copySource', 'copyStep', 'copyFinished')
 if not call('HGET', META, 'space') then
-  call('HSET', META, 'format', 1, 'space', newSpace, 'run', run, 'incarnation', 0)
+  call('HSET', META, 'format', '${FORMAT}', 'space', newSpace, 'run', run, 'incarnation', 0)
+end
+local format = call('HGET', META, 'format')
+if format ~= '${FORMAT}' then return { format } end
+-- The first of all nodes takes the clock as it is.
+if ARGV[13] == '1' and call('ZCOUNT', P .. 'nodes', text(clusterTime()), '+inf') == 0 and ahead ~= 0 then
+  call('HDEL', META, 'ahead')
+  ahead = 0
 end
 if ARGV[8] == '1' or (run ~= '' and call('HGET', META, 'run') ~= run) then
   local had = tonumber(call('HGET', META, 'replicas')) or 0
@@ -56,29 +63,51 @@ end
 call('HSET', META, 'replicas', ARGV[10])
 local isNew = call('HSETNX', P .. 'n:' .. node, 'name', name)
 call('PERSIST', P .. 'n:' .. node)
-local time = call('TIME')
-local real = time[1] * 1000 + math.floor(time[2] / 1000)
-removeLapsed(real, node, lapseMs)
-call('ZADD', P .. 'nodes', text(real + lapseMs), node)
+local time = clusterTime()
+removeLapsed(time, node, lapseMs)
+call('ZADD', P .. 'nodes', text(time + lapseMs), node)
 call('HSET', P .. 'n:' .. node, 'lessee', ARGV[11])
 call('SADD', P .. 'lessees', ARGV[11])
 local seq = tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0
 if tonumber(ARGV[12]) > 0 then call('HSET', P .. 'n:' .. node, 'seq', ARGV[12], 'answer', '') end
-return { call('HGET', META, 'space'), seq, isNew }
+return { call('HGET', META, 'space'), seq, isNew, time, ahead }
 `
 
-/** Renews the place of a node among the others: gives who has left leases behind; false if it has lost it. `clock, node, lapse, replicas there are`. */
+/**
+ * Renews the place of a node among the others: gives the time, whether it is not what the caller expects, and otherwise who has left leases behind; false if it has
+ * lost its place. `clock, node, lapse, replicas there are`.
+ */
 export const BEAT = `#!lua flags=allow-oom
 ${PRELUDE}
 ${NODES}
-if not call('ZSCORE', P .. 'nodes', ARGV[2]) then return false end
-local time = call('TIME')
-local real = time[1] * 1000 + math.floor(time[2] / 1000)
+if call('HGET', META, 'format') ~= '${FORMAT}' or not call('ZSCORE', P .. 'nodes', ARGV[2]) then return false end
+local time = clusterTime()
+if isOff then return { time, ahead, 1, {} } end
 local lapseMs = tonumber(ARGV[3])
 if call('HGET', META, 'replicas') ~= ARGV[4] then call('HSET', META, 'replicas', ARGV[4]) end
-removeLapsed(real, ARGV[2], lapseMs)
-call('ZADD', P .. 'nodes', text(real + lapseMs), ARGV[2])
-return call('SRANDMEMBER', P .. 'lapsed', 10)
+removeLapsed(time, ARGV[2], lapseMs)
+call('ZADD', P .. 'nodes', text(time + lapseMs), ARGV[2])
+return { time, ahead, 0, call('SRANDMEMBER', P .. 'lapsed', 10) }
+`
+
+/** The time of the cluster, and how far the clock of Redis is ahead of it. */
+export const TIME = `#!lua flags=no-writes
+${PRELUDE}
+return { clusterTime(), ahead }
+`
+
+/**
+ * The clock of Redis was set: the time of the cluster runs on. Not if another node was faster, nor for a node that was away so long that others took it for gone: its own
+ * clock may have stood still. `clock, node`, how far Redis was ahead before, and is now. Gives whether it was set, and then as `TIME`.
+ */
+export const SET_TIME = `#!lua flags=allow-oom
+${PRELUDE}
+local isSet = ahead == tonumber(ARGV[3]) and call('ZSCORE', P .. 'nodes', ARGV[2])
+if isSet then
+  ahead = tonumber(ARGV[4])
+  call('HSET', META, 'ahead', text(ahead))
+end
+return { isSet and 1 or 0, clusterTime(), ahead }
 `
 
 /** Removes a node that ends. Should it have kept leases, others return them. `clock, node`. */

@@ -1,5 +1,5 @@
 import { CHANGES } from './changes.ts'
-import { PRELUDE } from './prelude.ts'
+import { FORMAT, PRELUDE } from './prelude.ts'
 import { PUBLISH } from './publish.ts'
 import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUE_MOVES } from './queue-moves.ts'
@@ -34,11 +34,14 @@ end
 
 /** Runs the ops, tells the other nodes, and remembers the answer. */
 const RUN = `
-if call('HGET', META, 'space') ~= space then return '{"x":"GONE"}' end
+local meta = call('HMGET', META, 'space', 'format')
+if meta[1] ~= space then return '{"x":"GONE"}' end
+if meta[2] ~= '${FORMAT}' then return cjson.encode({ x = 'FORMAT', format = meta[2] }) end
 if not call('ZSCORE', P .. 'nodes', node) then return '{"x":"FENCED"}' end
 local lastSeq = tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0
 if seq == lastSeq then return call('HGET', P .. 'n:' .. node, 'answer') end
 if seq ~= lastSeq + 1 then return cjson.encode({ x = 'ORDER', last = lastSeq }) end
+if isOff then return cjson.encode({ x = 'CLOCK', time = now, ahead = ahead }) end
 
 local results = {}
 local at = 5
