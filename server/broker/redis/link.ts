@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { checkServers, inTime, known } from '../../bus/redis/connecting.ts'
 import type { RedisAddress } from '../../bus/redis/redis-address.ts'
-import { leadTo, SentinelWatch } from '../../bus/redis/sentinel-watch.ts'
+import { leadElsewhere, SentinelWatch } from '../../bus/redis/sentinel-watch.ts'
 import { SlotOwner } from '../../bus/redis/slot-owner.ts'
 import type { Keys } from './keys.ts'
 
@@ -162,9 +162,9 @@ export class BrokerLink {
 
   /** There is another primary: the old one may hang, and so may an attempt to connect to it. */
   private switched(host: string, port: number): void {
-    if (this.isUp) {
-      if (!leadTo(this.all, host, port)) this.lost(`Sentinel has named another primary, ${host}:${port}`)
-    } else if (!leadTo(this.trying, host, port)) for (const redis of this.trying) redis.disconnect()
+    if (!leadElsewhere(this.isUp ? this.all : this.trying, host, port)) return
+    if (this.isUp) this.lost(`Sentinel has named another primary, ${host}:${port}`)
+    else for (const redis of this.trying) redis.disconnect()
   }
 
   /** Connections that are open. */
