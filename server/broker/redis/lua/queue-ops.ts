@@ -148,7 +148,7 @@ end
 ops.qlease = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
-  -- What a node leases that was taken for gone, and whose leases have been given to others, nobody would give back.
+  -- A node that was taken for gone, and whose leases went to others, must lease nothing: its leases would never be given back.
   if not s or call('SISMEMBER', P .. 'lessees', a[4]) == 0 then return {} end
   local count, bytes = tonumber(a[2]), tonumber(a[3])
   local result = { g = {}, f = {}, first = #leased, bytes = 0 }
