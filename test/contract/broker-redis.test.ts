@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { BrokerEvents } from '../../server/broker/broker.ts'
-import { dataOf, publishNumbers, publishTo, streamOptions } from '../setup/brokers.ts'
+import { dataOf, leaseFrom, publishNumbers, publishTo, settleAt, streamOptions } from '../setup/brokers.ts'
 import { command, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
 import { FlakyNetwork } from '../setup/flaky-network.ts'
 import { brokerAt } from '../setup/redis-node.ts'
@@ -104,6 +104,30 @@ describe('nodes with one Redis', () => {
     }
     await Promise.all(kept)
     expect(await dataOf(broker)).toEqual(range(0, 200))
+  }, 30_000)
+
+  it('a lease whose answer was lost with its connection is the same lease, and has its messages', async () => {
+    const redis = await redisOf()
+    const way = await FlakyNetwork.to(redis.port)
+    onTestFinished(() => way.close())
+    const broker = await brokerAt(way.url.replace('ws:', 'redis:'))
+    const failing = { ackDeadlineMs: 30_000, maxAttempts: 3, backoffBaseMs: 0, backoffCapMs: 0 }
+    const limits = { maxMessages: 100, maxBytes: 1e6, overflow: 'reject', maxDeadLetters: 100 } as const
+    const ends = { onExpiry: 'drop', onDeadLetter: 'continue' } as const
+    await broker.declareQueue({ name: 'q', bindings: [], ...failing, ...limits, ...ends }, false)
+    // Redis has the script before its answers are held.
+    await leaseFrom(broker)
+    for (const data of [0, 1, 2]) await publishTo(broker, { topic: 't', data, streams: [], queues: ['q'] })
+    way.holdReplies()
+    const leasing = leaseFrom(broker)
+    await expect.poll(() => command(redis, 'ZCARD', '{test}:q:1:r')).toBe(0)
+    way.refuse()
+    way.allow()
+    const leased = await leasing
+    expect(leased.map(({ wire }) => JSON.parse(wire as string).data)).toEqual([0, 1, 2])
+    expect(leased.map(({ attempt }) => attempt)).toEqual([1, 1, 1])
+    await Promise.all(leased.map((delivery) => settleAt(broker, delivery, { kind: 'ack' })))
+    expect(await leaseFrom(broker)).toEqual([])
   }, 30_000)
 
   it.runIf(SLOW)(

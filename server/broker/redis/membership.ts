@@ -128,6 +128,7 @@ export class Membership {
   }
 
   private dropUnsafe(): void {
+    this.turns.losses++
     this.log.dropUnsafe()
     this.barrier.drop()
   }

@@ -54,6 +54,8 @@ interface TurnWork {
   error?: FanfareError
   /** It made no commit. It may still have changed queues and cursors. */
   isSilent: boolean
+  /** How often Redis had lost what it had answered, when the first part of this turn was answered. */
+  answeredAt: number | undefined
 }
 
 /**
@@ -77,6 +79,8 @@ export class Turns {
   onFigures: (figures: readonly Figures[]) => void = () => {}
   /** Publishes and settlements that ended so. */
   unknownOutcomes = 0
+  /** How often Redis has lost what it had answered and was not safe. */
+  losses = 0
   private tasks: Task[] = []
   private publishing: Publishing[] = []
   private owesPublishes = false
@@ -185,11 +189,21 @@ export class Turns {
       if (later.length > 0) this.publishing.unshift(...later)
     }
     this.owesPublishes = declares && this.publishing.length > 0
-    const work: TurnWork = { tasks, open: tasks, publishes, answers: [], commit: this.log.applied, isSilent: false }
+    const work: TurnWork = {
+      tasks,
+      open: tasks,
+      publishes,
+      answers: [],
+      commit: this.log.applied,
+      isSilent: false,
+      answeredAt: undefined,
+    }
     const operations = publishes.count + settledBy(tasks)
     const start = performance.now()
     await this.commit(work)
     work.answers.push(...publishes.answers())
+    // A turn may take several calls: what the first ones did was lost before the last one.
+    if (work.answeredAt !== undefined && work.answeredAt !== this.losses) return this.lost(work)
     if (work.error) this.refuseFollowers(work, work.error)
     this.log.after(
       work.commit,
@@ -268,6 +282,7 @@ export class Turns {
   private async answered({ e: event, r, q, c, leased }: TurnAnswer, work: TurnWork, publishes: boolean): Promise<void> {
     const results = listOf<OpResult>(r)
     work.commit = c
+    work.answeredAt ??= this.losses
     work.isSilent = !event
     if (q) work.answers.push(() => this.onFigures(listOf(q)))
     for (const [at, task] of work.open.entries())
