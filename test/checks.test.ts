@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { shell } from './setup/command.ts'
 
-// Beside the other tests, and not before them: each of these has one core to itself and leaves the other idle.
+// Alongside the other tests and not before them: each of these uses one core and would leave the other idle.
 it.each(['lint', 'typecheck'])(
   'npm run %s has nothing to say',
   async (script) => {

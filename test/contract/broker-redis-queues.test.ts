@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Broker } from '../../server/broker/broker.ts'
+import type { Broker, Delivery } from '../../server/broker/broker.ts'
+import type { RedisBroker } from '../../server/broker/redis/redis-broker.ts'
 import { DEFAULT_MAX_BYTES } from '../../server/broker/rules/declarations.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
@@ -95,5 +96,36 @@ describe('nodes with one Redis', () => {
     expect(Math.max(...operations)).toBeGreaterThan(20)
     const data = (await leaseFrom(a, 'q', 100)).map(({ wire }) => JSON.parse(wire as string).data)
     expect(data).toEqual(range(40, 80))
+  })
+
+  it.each([
+    [
+      'a consumer',
+      (broker: RedisBroker, all: readonly Delivery[]) =>
+        broker.giveBack(
+          'q',
+          all.map(({ id }) => id),
+        ),
+    ],
+    ['a node that ends', (broker: RedisBroker) => broker.close()],
+  ])('get back all that %s had, some at a time', async (_, leave) => {
+    const redis = await redisOf()
+    const [a, b] = [await brokerAt(redis.url), await brokerAt(redis.url)]
+    await a.declareQueue(queueOptions(), false)
+    await isKnown(b)
+    await Promise.all(range(0, 1_200).map((n) => enqueue(a, n)))
+    const leased = await b.lease('q', 1_200, 1e9)
+    expect(leased).toHaveLength(1_200)
+    void leave(b, leased)
+    const again = new Set<number>()
+    await expect
+      .poll(async () => {
+        for (const { wire, attempt } of await leaseFrom(a, 'q', 1_200)) {
+          expect(attempt).toBe(1)
+          again.add(JSON.parse(wire as string).data)
+        }
+        return again.size
+      })
+      .toBe(1_200)
   })
 })

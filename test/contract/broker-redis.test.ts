@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { BrokerEvents } from '../../server/broker/broker.ts'
-import { dataOf, publishNumbers, publishTo, streamOptions } from '../setup/brokers.ts'
+import { dataOf, leaseFrom, publishNumbers, publishTo, settleAt, streamOptions } from '../setup/brokers.ts'
 import { command, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
 import { FlakyNetwork } from '../setup/flaky-network.ts'
 import { brokerAt } from '../setup/redis-node.ts'
@@ -106,6 +106,30 @@ describe('nodes with one Redis', () => {
     expect(await dataOf(broker)).toEqual(range(0, 200))
   }, 30_000)
 
+  it('a lease whose answer was lost with its connection is the same lease, and has its messages', async () => {
+    const redis = await redisOf()
+    const way = await FlakyNetwork.to(redis.port)
+    onTestFinished(() => way.close())
+    const broker = await brokerAt(way.url.replace('ws:', 'redis:'))
+    const failing = { ackDeadlineMs: 30_000, maxAttempts: 3, backoffBaseMs: 0, backoffCapMs: 0 }
+    const limits = { maxMessages: 100, maxBytes: 1e6, overflow: 'reject', maxDeadLetters: 100 } as const
+    const ends = { onExpiry: 'drop', onDeadLetter: 'continue' } as const
+    await broker.declareQueue({ name: 'q', bindings: [], ...failing, ...limits, ...ends }, false)
+    // Redis has the script before its answers are held.
+    await leaseFrom(broker)
+    for (const data of [0, 1, 2]) await publishTo(broker, { topic: 't', data, streams: [], queues: ['q'] })
+    way.holdReplies()
+    const leasing = leaseFrom(broker)
+    await expect.poll(() => command(redis, 'ZCARD', '{test}:q:1:r')).toBe(0)
+    way.refuse()
+    way.allow()
+    const leased = await leasing
+    expect(leased.map(({ wire }) => JSON.parse(wire as string).data)).toEqual([0, 1, 2])
+    expect(leased.map(({ attempt }) => attempt)).toEqual([1, 1, 1])
+    await Promise.all(leased.map((delivery) => settleAt(broker, delivery, { kind: 'ack' })))
+    expect(await leaseFrom(broker)).toEqual([])
+  }, 30_000)
+
   it.runIf(SLOW)(
     'what follows a publish whose answer never came is kept, although that was kept',
     async () => {
@@ -128,6 +152,31 @@ describe('nodes with one Redis', () => {
       way.allow()
       expect(await publish(2)).toBe('kept')
       expect(await dataOf(broker)).toEqual([0, 2])
+    },
+    30_000,
+  )
+
+  it.runIf(SLOW)(
+    'what a publisher has sent after a publish that failed fails with it, or would overtake it when both come again',
+    async () => {
+      const redis = await redisOf()
+      const way = await wayTo(redis)
+      const broker = await brokerAt(way.redisUrl)
+      await broker.declareStream(streamOptions(), false)
+      const publish = (data: number, owner: object, topic = 't') =>
+        publishTo(broker, { topic, data, owner }).then(
+          () => 'kept',
+          ({ code }) => code,
+        )
+      const [one, other] = [{}, {}]
+      way.shut()
+      const failed = publish(0, one)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      const later = [publish(1, one), publish(2, one, 'u'), publish(3, other)]
+      expect(['cluster_unreachable', 'outcome_unknown']).toContain(await failed)
+      way.open()
+      expect(await Promise.all(later)).toEqual(['cluster_unreachable', 'kept', 'kept'])
+      expect(await dataOf(broker)).toEqual([2, 3])
     },
     30_000,
   )

@@ -187,6 +187,8 @@ describe('while two hubs work', () => {
     await expect.poll(() => command(replica, 'ROLE')).toContain('master')
     await primary.start()
     await expect.poll(() => hoursAhead(replica)).toBe(1)
+    // Until it follows, nothing is acknowledged.
+    await expect.poll(async () => String(await command(replica, 'INFO', 'replication'))).toMatch(/state=online/)
     await underWay.end()
   })
 })

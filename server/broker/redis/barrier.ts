@@ -85,8 +85,9 @@ export class Barrier {
   /** Redis has lost what it had answered and was not safe. */
   drop(): void {
     const { passing } = this
+    // A wait that was sent for them must not answer them once more, nor those that come now.
     this.passing = []
-    for (const { lost } of passing) lost()
+    for (const { lost } of passing.splice(0)) lost()
   }
 
   get figures(): BarrierFigures {
@@ -103,16 +104,17 @@ export class Barrier {
   private async wait(node: string): Promise<void> {
     this.isWaiting = true
     this.since = performance.now()
-    while ((this.safe < this.wanted || this.passing.length > 0) && !this.isClosed) {
-      if (await this.link.standsWithin(WAIT_MS)) {
-        await this.ask(node)
+    try {
+      while ((this.safe < this.wanted || this.passing.length > 0) && !this.isClosed) {
+        if (await this.link.standsWithin(WAIT_MS)) await this.ask(node)
+        if (performance.now() - this.since > PATIENCE_MS) {
+          this.isOverdue()
+          this.drop()
+        }
       }
-      if (performance.now() - this.since > PATIENCE_MS) {
-        this.isOverdue()
-        this.drop()
-      }
+    } finally {
+      this.isWaiting = false
     }
-    this.isWaiting = false
   }
 
   private async ask(node: string): Promise<void> {

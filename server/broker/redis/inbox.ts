@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import type { Call, CommitEvent } from './answers.ts'
 
-/** What a node is told: a commit with the records of its messages, or that it is called. */
+/** What a node hears: a commit with the records of its messages, or that it is called. */
 export interface Heard {
   readonly event: CommitEvent | Call
   readonly records: readonly Buffer[]

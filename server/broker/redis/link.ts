@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { checkServers, inTime, known } from '../../bus/redis/connecting.ts'
 import type { RedisAddress } from '../../bus/redis/redis-address.ts'
-import { leadTo, SentinelWatch } from '../../bus/redis/sentinel-watch.ts'
+import { leadElsewhere, SentinelWatch } from '../../bus/redis/sentinel-watch.ts'
 import { SlotOwner } from '../../bus/redis/slot-owner.ts'
 import type { Keys } from './keys.ts'
 
@@ -15,7 +15,7 @@ const ANSWER_MS = 5_000
 /** Waits between attempts to connect: each twice the last, and a random part of it. */
 const FIRST_WAIT_MS = 50
 const LONGEST_WAIT_MS = 400
-/** Answers of a Redis that cannot be used now, and may be later, or another one in its place. It has done nothing. What only waits is no write: a replica has another answer to it. */
+/** Answers of a Redis that cannot be used now, and may be later, or another one in its place. It has done nothing. A command that only waits does not write: a replica answers it differently. */
 const NOT_NOW =
   /^(ReplyError: )?-?((READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS|MISCONF|MOVED|ASK)\b|ERR WAIT cannot be used with replica)/
 
@@ -162,9 +162,9 @@ export class BrokerLink {
 
   /** There is another primary: the old one may hang, and so may an attempt to connect to it. */
   private switched(host: string, port: number): void {
-    if (this.isUp) {
-      if (!leadTo(this.all, host, port)) this.lost(`Sentinel has named another primary, ${host}:${port}`)
-    } else if (!leadTo(this.trying, host, port)) for (const redis of this.trying) redis.disconnect()
+    if (!leadElsewhere(this.isUp ? this.all : this.trying, host, port)) return
+    if (this.isUp) this.lost(`Sentinel has named another primary, ${host}:${port}`)
+    else for (const redis of this.trying) redis.disconnect()
   }
 
   /** Connections that are open. */
@@ -201,7 +201,7 @@ export class BrokerLink {
 
   private async guarded<Answer>(which: number, ask: (redis: Redis) => Promise<Answer>): Promise<Answer> {
     const redis = this.all[which]
-    if (!redis) throw new LinkLost('there is no connection to Redis')
+    if (!redis) throw new LinkLost('this hub is not connected to Redis')
     try {
       return await answered(ask(redis))
     } catch (error) {

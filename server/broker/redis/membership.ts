@@ -98,7 +98,11 @@ export class Membership {
       this.queues.lookSoon()
       // Not before the link stands: this waits for replicas.
       const synced = this.resync()
-      synced.catch(() => {})
+      const { asked } = this
+      // Without the state, this link is of no use.
+      synced.catch((error) => {
+        if (asked === this.asked && this.link.isUp) this.link.lost(String(error))
+      })
       this.first ??= synced
       return
     }
@@ -124,6 +128,7 @@ export class Membership {
   }
 
   private dropUnsafe(): void {
+    this.turns.losses++
     this.log.dropUnsafe()
     this.barrier.drop()
   }

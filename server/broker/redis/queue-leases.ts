@@ -235,8 +235,11 @@ export class QueueLeases {
       else byMirror.set(held.mirror, [held.seq])
     }
     for (const [mirror, seqs] of byMirror) {
-      const back = this.turns.task({ name: 'qback', args: [mirror.number, this.lessee, ...seqs] }, { frees: true })
-      back.catch(() => this.uncertain.add(mirror))
+      for (let at = 0; at < seqs.length; at += AT_ONCE) {
+        const args = [mirror.number, this.lessee, ...seqs.slice(at, at + AT_ONCE)]
+        const back = this.turns.task({ name: 'qback', args, messages: args.length }, { frees: true })
+        back.catch(() => this.uncertain.add(mirror))
+      }
     }
   }
 
@@ -245,7 +248,8 @@ export class QueueLeases {
     if (this.uncertain.size === 0 || this.asking.size > 0) return
     for (const mirror of this.uncertain) {
       this.uncertain.delete(mirror)
-      void this.keepOnly(mirror, this.heldOf(mirror)).catch(() => this.uncertain.add(mirror))
+      const again = () => this.uncertain.add(mirror)
+      this.keepOnly(mirror, this.heldOf(mirror)).then((isDone) => isDone || again(), again)
     }
   }
 
@@ -253,8 +257,15 @@ export class QueueLeases {
     return [...this.held.values()].filter((held) => held.mirror === mirror).map(({ seq }) => seq)
   }
 
-  private keepOnly({ number }: QueueMirror, seqs: readonly number[]): Promise<OpResult> {
-    return this.turns.task({ name: 'qkeep', args: [number, this.lessee, ...seqs] }, { frees: true })
+  /** Gives back some of the others. Tells whether that was all of them. */
+  private async keepOnly({ number }: QueueMirror, seqs: readonly number[]): Promise<boolean> {
+    const op = { name: 'qkeep', args: [number, this.lessee, ...seqs], messages: AT_ONCE }
+    const [back = 0] = listOf<number>((await this.turns.task(op, { frees: true })) as object)
+    return back < AT_ONCE
+  }
+
+  private async keepNone(mirror: QueueMirror): Promise<void> {
+    while (!(await this.keepOnly(mirror, []))) {}
   }
 
   /** This node was taken for gone: all of its leases are another's. */
@@ -274,7 +285,7 @@ export class QueueLeases {
   async close(): Promise<void> {
     const mirrors = new Set([...this.uncertain, ...[...this.held.values()].map(({ mirror }) => mirror)])
     this.held.clear()
-    await Promise.all([...mirrors].map((mirror) => this.keepOnly(mirror, []).catch(() => {})))
+    await Promise.all([...mirrors].map((mirror) => this.keepNone(mirror).catch(() => {})))
   }
 
   /** What another node had on lease that was lost is a failed attempt each. */

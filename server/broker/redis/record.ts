@@ -57,7 +57,7 @@ export class RecordParts implements MessageParts {
   readonly payload: Uint8Array | undefined
   /** Where the next one begins. */
   readonly end: number
-  // Whoever has no use for a message does not decode the rest of it.
+  // A message that is not used is not decoded further.
   private readonly source: Buffer
   private readonly from: number
   private readonly topicAt: number

@@ -149,7 +149,11 @@ export class RedisBroker implements Broker {
   /** Everything that any node can have reported is in Redis. */
   async catchUp(): Promise<void> {
     const newest = () => this.reads.ask('HGET', this.link.keys.meta, 'commit').then((commit) => Number(commit ?? 0))
-    await this.log.reached(await this.membership.newestCommit(newest))
+    for (let commit = Number.POSITIVE_INFINITY; this.log.applied < commit; ) {
+      commit = await this.membership.newestCommit(newest)
+      // It also resolves if that commit was lost, or takes too long to become safe.
+      await this.log.reached(commit)
+    }
   }
 
   get failure(): string | undefined {

@@ -52,6 +52,8 @@ export class TurnPublishes {
   private readonly slots: Slot[] = []
   private readonly acks: AckSlot[] = []
   private readonly byIdentity = new Map<string, Slot>()
+  /** Drafts that have failed with the turn, of those that no ack publishes. */
+  readonly hasFailed: Draft[] = []
   /** Those that were sent last. */
   private open: readonly Slot[] = []
   private openAcks: readonly AckSlot[] = []
@@ -261,7 +263,9 @@ export class TurnPublishes {
       else ack.answer = error
     }
     for (const slot of this.open) {
-      if (slot.ack ? !stays.has(slot.ack) : !onlyRoom || isKept(slot)) slot.answer = error
+      if (slot.ack ? stays.has(slot.ack) : onlyRoom && !isKept(slot)) continue
+      slot.answer = error
+      if (!slot.ack) this.hasFailed.push(slot.encoded.draft)
     }
   }
 

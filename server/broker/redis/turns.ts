@@ -4,6 +4,7 @@ import { sentence } from '../../../shared/error-text.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { Draft } from '../broker.ts'
+import { followsFailed, takeFollowers } from '../followers.ts'
 import { listOf, type OpResult, type TurnAnswer, withBodies } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
 import { LinkLost } from './link.ts'
@@ -49,8 +50,12 @@ interface TurnWork {
   /** What to do once the commit is applied, in order. */
   readonly answers: (() => void)[]
   commit: number
+  /** Why it has failed, or a part of it. */
+  error?: FanfareError
   /** It made no commit. It may still have changed queues and cursors. */
   isSilent: boolean
+  /** How often Redis had lost what it had answered, when the first part of this turn was answered. */
+  answeredAt: number | undefined
 }
 
 /**
@@ -74,6 +79,8 @@ export class Turns {
   onFigures: (figures: readonly Figures[]) => void = () => {}
   /** Publishes and settlements that ended so. */
   unknownOutcomes = 0
+  /** How often Redis has lost what it had answered and was not safe. */
+  losses = 0
   private tasks: Task[] = []
   private publishing: Publishing[] = []
   private owesPublishes = false
@@ -182,11 +189,22 @@ export class Turns {
       if (later.length > 0) this.publishing.unshift(...later)
     }
     this.owesPublishes = declares && this.publishing.length > 0
-    const work: TurnWork = { tasks, open: tasks, publishes, answers: [], commit: this.log.applied, isSilent: false }
+    const work: TurnWork = {
+      tasks,
+      open: tasks,
+      publishes,
+      answers: [],
+      commit: this.log.applied,
+      isSilent: false,
+      answeredAt: undefined,
+    }
     const operations = publishes.count + settledBy(tasks)
     const start = performance.now()
     await this.commit(work)
     work.answers.push(...publishes.answers())
+    // A turn may take several calls: what the first ones did was lost before the last one.
+    if (work.answeredAt !== undefined && work.answeredAt !== this.losses) return this.lost(work)
+    if (work.error) this.refuseFollowers(work, work.error)
     this.log.after(
       work.commit,
       () => {
@@ -264,6 +282,7 @@ export class Turns {
   private async answered({ e: event, r, q, c, leased }: TurnAnswer, work: TurnWork, publishes: boolean): Promise<void> {
     const results = listOf<OpResult>(r)
     work.commit = c
+    work.answeredAt ??= this.losses
     work.isSilent = !event
     if (q) work.answers.push(() => this.onFigures(listOf(q)))
     for (const [at, task] of work.open.entries())
@@ -306,6 +325,11 @@ export class Turns {
     work.publishes.rerouted()
   }
 
+  private refuseFollowers({ publishes, answers }: TurnWork, error: FanfareError): void {
+    const refusal = followsFailed(error)
+    for (const draft of takeFollowers(this.publishing, publishes.hasFailed)) answers.push(() => draft.refused(refusal))
+  }
+
   private refuse(error: unknown, work: TurnWork, needsRoom: boolean): void {
     const known =
       error instanceof FanfareError
@@ -314,6 +338,7 @@ export class Turns {
     const waiting = work.open.length + work.publishes.count
     if (known.code === 'outcome_unknown') this.unknownOutcomes += work.publishes.openCount + settledBy(work.open)
     this.logger.error({ err: error, code: known.code, waiting }, 'a commit failed')
+    work.error = known
     // What needs no room may still go.
     const onlyRoom = needsRoom && known.code !== 'outcome_unknown' && known.code !== 'cluster_unreachable'
     const stays = (frees: boolean) => onlyRoom && frees

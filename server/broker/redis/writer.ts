@@ -92,7 +92,8 @@ export class Writer {
     const run = /run_id:(\w+)/.exec(await this.info('server'))?.[1] ?? ''
     const replicas = await this.replicasThere()
     const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas, this.lessee()]
-    const unknown = this.isUncertain ? this.seq + 1 : 0
+    const wasUncertain = this.isUncertain
+    const unknown = wasUncertain ? this.seq + 1 : 0
     const args = [this.time.any, this.node, this.name, LAPSE_MS, randomId(10), ...how, unknown, isFirstTime ? 1 : 0]
     const sentAt = performance.now()
     const joined = (await this.link.read(JOIN, args)) as [Buffer, number, number, number, number] | [Buffer]
@@ -102,9 +103,11 @@ export class Writer {
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
     const lost = this.lostAfter(seq, isNew === 1)
-    if (this.isUncertain) this.seq++
-    else if (isNew === 1 || seq < this.seq) this.seq = seq
-    this.isUncertain = false
+    // A turn that is given up meanwhile is for the next join.
+    if (wasUncertain) {
+      this.seq++
+      this.isUncertain = false
+    } else if (isNew === 1 || seq < this.seq) this.seq = seq
     return { space: String(space), lost }
   }
 
@@ -173,6 +176,8 @@ export class Writer {
       const left = LINK_WAIT_MS - (performance.now() - since)
       if (!(await this.link.standsWithin(Math.max(0, left)))) throw this.givenUp(wasSent)
       try {
+        // It was given up while the link came back, after this node had joined.
+        if (this.isUncertain) await this.join(true)
         // Redis may be so slow that each call comes late.
         const head = [wasLate ? this.time.any : this.time.expected, this.space, this.node, this.seq + 1]
         const sentAt = performance.now()

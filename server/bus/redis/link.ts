@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { checkServers, inTime, known } from './connecting.ts'
 import type { RedisAddress } from './redis-address.ts'
-import { leadTo, SentinelWatch } from './sentinel-watch.ts'
+import { leadElsewhere, SentinelWatch } from './sentinel-watch.ts'
 import { SlotOwner } from './slot-owner.ts'
 
 /** A node that has had no proof of its link for so long takes it for lost, in milliseconds. Shorter than the time after which others do. */
@@ -202,7 +202,7 @@ export class RedisLink {
 
   /** There is another primary: the old one may hang, and so may an attempt to connect to it. */
   private switched(host: string, port: number): void {
-    if (leadTo(this.trying, host, port)) return
+    if (!leadElsewhere(this.trying, host, port)) return
     if (this.isUp) this.lost(`Sentinel has named another primary, ${host}:${port}`)
     else for (const redis of this.trying) redis.disconnect()
   }

@@ -74,9 +74,10 @@ export class SentinelWatch {
   }
 }
 
-/** Whether all of some connections lead to a place. */
-export function leadTo(all: readonly Redis[], host: string, port: number): boolean {
-  return all.every(
-    ({ stream }) => stream?.remotePort === port && stream.remoteAddress?.replace(/^::ffff:/, '') === host,
-  )
+/** Whether one of some connections leads to another place. One that is still being made may lead anywhere. */
+export function leadElsewhere(all: readonly Redis[], host: string, port: number): boolean {
+  return all.some(({ stream }) => {
+    if (stream?.remotePort === undefined) return false
+    return stream.remotePort !== port || stream.remoteAddress?.replace(/^::ffff:/, '') !== host
+  })
 }

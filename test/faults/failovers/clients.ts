@@ -22,7 +22,7 @@ const PAUSE_MS = 15
 const GROUPS = 10
 /** How long a reader reads before it begins again elsewhere. */
 const READ_MS = 700
-/** Nothing was stored, or nobody knows: the same publish may be tried again. */
+/** Nothing was stored, or the outcome is unknown: the same publish may be tried again. */
 const PASSING = new Set(['outcome_unknown', 'cluster_unreachable', 'connection_lost', 'request_timeout'])
 
 export function clientAt(url: string): Client {

@@ -16,7 +16,7 @@ const ROUND_MS = 120_000
 const SEEDS = Array.from({ length: Math.ceil(ROUNDS / ROUNDS_AT_ONCE) }, (_, n) => SEED + n)
 const rounds: Round[] = []
 
-it.concurrent.for(SEEDS)(
+it.for(SEEDS)(
   `FAULTS_SEED=%i CLUSTER_ROUNDS=${ROUNDS_AT_ONCE}`,
   { timeout: ROUNDS_AT_ONCE * ROUND_MS },
   async (seed, { onTestFinished }) => {

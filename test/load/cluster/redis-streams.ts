@@ -47,7 +47,7 @@ function startHub(load: DurableLoad, folder: string, redis: RedisServer, name: s
   return start(load, [...flagsFor(join(folder, name), options), '--data', 'memory', '--cluster', redis.url])
 }
 
-/** Hubs run for weeks: what their first second costs is no figure. */
+/** Hubs run for weeks: what their first second costs says nothing. */
 async function warmUp({ size }: DurableLoad, [hub]: readonly Running[]): Promise<void> {
   const task = { url: urlOf(hub as Running), topic: NAME, size, seconds: 1, window: Math.max(...WINDOWS) }
   await runClient({ ...task, do: 'publish' })

@@ -1,7 +1,7 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** Creates a directory with its parents, unless it exists. Not by `recursive`: Node.js tries for ever where a file system such as /proc makes no directories. */
+/** Creates a directory with its parents, unless it exists. Not by `recursive`: Node.js tries forever where a file system such as /proc makes no directories. */
 export async function makeDirectory(path: string): Promise<void> {
   const make = () =>
     mkdir(path).catch(async (error: NodeJS.ErrnoException) => {

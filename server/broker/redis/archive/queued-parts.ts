@@ -118,7 +118,7 @@ function bodyOf({ content, publishedAt, offsets, scope }: QueuedContent, identit
 }
 
 export function recordOf(content: Content): Buffer {
-  // Whether there are headers: whoever looks for them and finds none does so once.
+  // Whether there are headers: they are looked for once, also if there are none.
   const headers = content.rest.includes('"headers":') ? {} : undefined
   return encodeRecord({ ...content, headers, bytes: 0 })
 }

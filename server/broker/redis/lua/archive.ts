@@ -39,7 +39,7 @@ call('HSETNX', META, 'mark', ARGV[3])
 return { 'HELD', space, call('HGET', META, 'mark') }
 `
 
-/** Lets go of the space. `clock, holder`. */
+/** Releases the space. `clock, holder`. */
 export const RELEASE = `#!lua flags=allow-oom
 ${PRELUDE}
 if call('HGET', P .. 'copying', 'holder') == ARGV[2] then call('UNLINK', P .. 'copying') end

@@ -148,7 +148,7 @@ end
 ops.qlease = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
-  -- What a node leases that was taken for gone, and whose leases have been given to others, nobody would give back.
+  -- A node that was taken for gone, and whose leases went to others, must lease nothing: its leases would never be given back.
   if not s or call('SISMEMBER', P .. 'lessees', a[4]) == 0 then return {} end
   local count, bytes = tonumber(a[2]), tonumber(a[3])
   local result = { g = {}, f = {}, first = #leased, bytes = 0 }
@@ -177,15 +177,17 @@ ops.qlease = function(at)
   return result
 end
 
--- number, lessee, seqs…: these are all that it has. Others that were leased to it, unknown to it, go back.
+-- number, lessee, seqs…: these are all that it has. Others that were leased to it, unknown to it, go back, 500 in a call: gives how many did.
 ops.qkeep = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
   if not s then return {} end
-  local has = {}
+  local has, back, lease = {}, 0, q.key(s.k, ':l:' .. a[2])
   for i = 3, #a do has[a[i]] = true end
-  for _, each in ipairs(call('SMEMBERS', q.key(s.k, ':l:' .. a[2]))) do
+  for _, each in ipairs(#a < 3 and call('SRANDMEMBER', lease, 500) or call('SMEMBERS', lease)) do
+    if back == 500 then break end
     if not has[each] then
+      back = back + 1
       local seq = tonumber(each)
       local h = q.headerOf(s, seq)
       q.release(s, a[2], seq, h)
@@ -193,7 +195,7 @@ ops.qkeep = function(at)
     end
   end
   q.heads(s)
-  return {}
+  return { back }
 end
 
 -- number: what time does to it.

@@ -87,7 +87,7 @@ function q.flush(s)
   q.nothingAdded(s)
 end
 
--- The values of some fields, in their order. A call takes so many arguments only.
+-- The values of some fields, in their order. The number of arguments of a call is limited.
 function q.fetch(hash, fields)
   if #fields <= 500 then return fetch(hash, fields) end
   local found = {}
