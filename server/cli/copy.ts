@@ -47,7 +47,7 @@ At the end it compares both sides. Afterwards start hubs on one of the two only.
   return withExamples(
     command,
     ['fanfare copy ./data redis://localhost:6379', 'move a single hub to a cluster'],
-    ['fanfare copy redis://localhost:6379 ./data', 'and back'],
+    ['fanfare copy redis://localhost:6379 ./data-2', 'and back, into a new directory'],
   )
 }
 
