@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
-import { connect, type NodesStatus } from '../../client/node.ts'
-import { redisOf } from '../setup/cluster.ts'
-import { RunningCommand } from '../setup/command.ts'
+import { type Client, connect, type NodesStatus } from '../../client/node.ts'
+import { durableRedis, redisOf } from '../setup/cluster.ts'
+import { fanfare, RunningCommand, serve } from '../setup/command.ts'
 import { freePort } from '../setup/free-port.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -73,6 +73,46 @@ it('three hubs with the configuration and the unit of the page serve clients, be
   expect(counts).toEqual(hasNginx ? [2, 2, 2] : expect.arrayContaining([6]))
   for (const client of clients) await client.close()
 })
+
+it('the commands of the page move a hub to a cluster and back', async () => {
+  const redis = await durableRedis()
+  const folder = folderOf()
+  const here = (text: string) =>
+    text.replaceAll('/var/lib', folder).replaceAll('redis://127.0.0.1:6379', redis.url).split(' ')
+  const [, section = ''] = page('cluster.md').split('\n## Moving to a cluster and back\n')
+  const blocks = section.split('\n## ')[0]?.matchAll(/(?<=```console\n)[\s\S]*?(?=```)/g) ?? []
+  const lines = [...blocks].flatMap(([block]) => block.trim().split('\n'))
+  expect(lines).toHaveLength(6)
+  let hub = await serve(['--data', join(folder, 'fanfare')])
+  await clientAt(hub.url, (client) => client.admin.streams.declare({ name: 'orders', topics: ['orders.#'] }))
+  const once = { id: 'once' }
+  const duplicates: boolean[] = []
+  const publish = () =>
+    clientAt(hub.url, async (client) => {
+      duplicates.push((await client.publish('orders.new', 1, once)).duplicate)
+    })
+  await publish()
+  for (const line of lines) {
+    const [program, verb, ...args] = here(line)
+    if (program === 'systemctl') {
+      hub.command.signal('SIGTERM')
+      await hub.command.exit
+    } else if (verb === 'serve') {
+      hub = await serve(args)
+      await publish()
+    } else {
+      const command = fanfare([verb as string, ...args])
+      expect([await command.exit, command.stderr]).toEqual([0, ''])
+    }
+  }
+  expect(duplicates).toEqual([false, true, true])
+})
+
+async function clientAt(url: string, use: (client: Client) => Promise<unknown>): Promise<void> {
+  const client = connect(url)
+  await use(client)
+  await client.close()
+}
 
 function which(name: string): boolean {
   try {

@@ -90,8 +90,8 @@ export class ArchiveReader {
       const messages: StreamMessage[] = []
       let last = at
       for (const { parts, offset, time: publishedAt, offsets } of messagesOf(options.name, blocks)) {
-        last = offset
         if (offset < at) continue
+        last = offset
         const { id, topic, key, expiresAt, rest, payload } = parts
         messages.push({
           offset,

@@ -14,9 +14,7 @@ ${PRELUDE}
 ${NODES}
 local holder, held = ARGV[2], call('HGET', P .. 'copying', 'holder')
 if held and held ~= holder and held ~= ARGV[4] then return { 'BUSY', held } end
-local time = call('TIME')
-local real = time[1] * 1000 + math.floor(time[2] / 1000)
-local live = call('ZRANGEBYSCORE', P .. 'nodes', text(real), '+inf')
+local live = call('ZRANGEBYSCORE', P .. 'nodes', text(clusterTime()), '+inf')
 if #live > 0 then
   local found = { 'LIVE' }
   for _, node in ipairs(live) do found[#found + 1] = call('HGET', P .. 'n:' .. node, 'name') or node end
