@@ -212,8 +212,8 @@ export const ERROR_GUIDE: Record<ErrorCode, readonly [cause: string, fix: string
     'Send less per second, or raise the limit.',
   ],
   storage_full: [
-    'The disk of the data directory is full.',
-    'Free some space. Consuming, purging and deleting still work.',
+    'The disk of the data directory is full, or Redis has reached its `maxmemory`.',
+    'Free some space, or give Redis more memory. Consuming, purging and deleting still work.',
   ],
   storage_failed: [
     'Writing to the data directory failed. The message has the reason of the platform.',

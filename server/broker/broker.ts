@@ -1,4 +1,4 @@
-import type { FanfareError } from '../../shared/errors.ts'
+import type { ErrorCode, FanfareError } from '../../shared/errors.ts'
 import type { MessageHeaders } from '../../shared/frames.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../shared/queues.ts'
 import type { CursorInfo, Offsets, Position, StreamInfo, StreamOptions } from '../../shared/streams.ts'
@@ -53,6 +53,8 @@ export interface Broker {
   catchUp(): Promise<void>
   /** Why nothing can be stored any more until the hub is restarted; undefined if the broker works. */
   readonly failure: string | undefined
+  /** Commits that have failed, by code. */
+  readonly failedCommits: ReadonlyMap<ErrorCode, number>
   /** Undefined for a broker in the hub's process. */
   readonly remote: RemoteStatus | undefined
   /** The maximum size of a stream or queue whose declaration does not set one. */

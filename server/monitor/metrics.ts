@@ -174,6 +174,9 @@ export class Metrics {
       ['limit'],
       () => Object.entries(traffic.limitHits).map(([limit, count]) => [[limit], count]),
     )
+    this.families.labelledCounter('fanfare_failed_commits_total', 'Commits that have failed.', ['code'], () =>
+      [...broker.failedCommits].map(([code, count]) => [[code], count]),
+    )
     this.families.labelledCounter(
       'fanfare_unexpected_errors_total',
       'Bugs in the hub, by what they affected: one connection, one request, or unknown (process).',

@@ -54,7 +54,7 @@ export interface Watched {
   readonly budget: { readonly bytes: number; readonly limit: number }
   /** Memory of all subscriptions, consumers and responders now, and its limit. */
   readonly subscriptionBudget: { readonly bytes: number; readonly limit: number }
-  readonly broker: Pick<Broker, 'waiting' | 'failure' | 'remote'>
+  readonly broker: Pick<Broker, 'waiting' | 'failure' | 'failedCommits' | 'remote'>
   readonly unexpected: UnexpectedErrors
   /** Host and port that the hub listens on; undefined while it does not listen. */
   address(): string | undefined

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import type { Client } from '../../client/node.ts'
 import { clientOf, command, node, readyIs, redisOf, SLOW } from '../setup/cluster.ts'
+import { failuresIn } from '../setup/failed-commits.ts'
 import { configFile, type HubProcess } from '../setup/hub-process.ts'
 import type { RedisServer } from '../setup/redis-server.ts'
 
@@ -53,6 +54,35 @@ async function refusesAndComesBack(
   await client.publish('live', 3)
   await expect.poll(() => [seen, jobs, live]).toEqual([[1, 3], [1, 3], [3]])
 }
+
+it('has no memory left: one line of the log for the beginning, one for the end, and a count between', async () => {
+  const redis = await durableRedis()
+  const hub = await hubOn(redis)
+  const client = clientOf(hub)
+  const setMemory = (bytes: string) => command(redis, 'CONFIG', 'SET', 'maxmemory', bytes)
+  await client.enqueue('jobs', 1)
+  await setMemory('1')
+  for (let n = 0; n < 30; n++) {
+    await expect(client.publish('log', n)).rejects.toMatchObject({ code: 'storage_full' })
+    await expect(client.enqueue('jobs', n)).rejects.toMatchObject({ code: 'storage_full' })
+  }
+  for await (const delivery of client.consume('jobs')) {
+    await delivery.ack()
+    break
+  }
+  expect(failuresIn(hub)).toMatchObject([{ level: 50, msg: 'a commit failed' }])
+  await setMemory('0')
+  await client.publish('log', 1)
+  const fault = { code: 'storage_full', cause: expect.stringMatching(/memory of Redis is full/) }
+  await expect
+    .poll(() => failuresIn(hub))
+    .toMatchObject([
+      { level: 50, msg: 'a commit failed', ...fault },
+      { level: 40, msg: 'commits succeed again', code: 'storage_full', failed: 60 },
+    ])
+  const metrics = await (await fetch(`${hub.url.replace('ws:', 'http:')}metrics`)).text()
+  expect(metrics).toContain('fanfare_failed_commits_total{code="storage_full"} 60')
+})
 
 it('has fewer replicas than it wants for writes', async () => {
   const redis = await durableRedis()

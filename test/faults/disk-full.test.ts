@@ -2,6 +2,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type Client, connect, type Receipt } from '../../client/node.ts'
+import { failuresIn } from '../setup/failed-commits.ts'
 import { configFile, HubProcess } from '../setup/hub-process.ts'
 import { smallDisk } from '../setup/small-disk.ts'
 
@@ -87,6 +88,12 @@ describe.skipIf(!disk)('a full disk', () => {
     await rm(filler)
     expect(await publish(10)).toEqual([])
     expect(await replay()).toEqual(kept)
+    await expect
+      .poll(() => failuresIn(hub))
+      .toMatchObject([
+        { level: 50, msg: 'a commit failed', code: 'storage_full' },
+        { level: 40, msg: 'commits succeed again', code: 'storage_full', failed: 1 },
+      ])
   })
 
   it('stops when asked to, right after a failure', async () => {

@@ -79,16 +79,8 @@ export class EmbeddedBroker implements Broker {
     this.cursorLimits = { max: cursorsPerStream, idleMs: cursorIdleMs }
     this.logs = new Logs(store)
     this.dedup = new DedupWindow(store, this.logs, options.dedupWindowMs, options.dedupIds, log)
-    this.commits = new GroupCommit(
-      store,
-      this.reads,
-      this.logs,
-      this.dedup,
-      waitingPublishBytes,
-      this.clock,
-      log,
-      unexpected,
-    )
+    const { reads, logs, dedup, clock } = this
+    this.commits = new GroupCommit(store, reads, logs, dedup, waitingPublishBytes, clock, log, unexpected)
     this.letters = new DeadLetterOperations(this.commits, this.logs, this.dedup)
     this.removals = new Removals(this.reads)
     this.housekeeping = new Housekeeping(this.commits, this.logs, this.removals, this.clock)
@@ -113,6 +105,10 @@ export class EmbeddedBroker implements Broker {
 
   /** There is no other hub. */
   async catchUp(): Promise<void> {}
+
+  get failedCommits(): Broker['failedCommits'] {
+    return this.commits.failures.counts
+  }
 
   get failure(): string | undefined {
     return this.store.failure

@@ -21,6 +21,7 @@ import type {
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
+import { FailedCommits } from '../failed-commits.ts'
 import { alreadyExists, DEFAULT_MAX_BYTES } from '../rules/declarations.ts'
 import { Barrier } from './barrier.ts'
 import { ClusterTime } from './cluster-time.ts'
@@ -86,12 +87,14 @@ export class RedisBroker implements Broker {
   private readonly timer: Timer
   private connecting: Promise<void> | undefined = undefined
   private readonly promise: PromiseCheck
+  private readonly failures: FailedCommits
   readonly remote: RedisStatus
   private isClosed = false
 
   constructor(link: BrokerLink, options: RedisBrokerOptions, logger: Logger) {
     const { clock: hubClock = steadyClock, dedupWindowMs: windowMs, dedupIds: limit } = options
     this.link = link
+    this.failures = new FailedCommits(logger)
     this.promise = new PromiseCheck(link, options.durability, options.replicas, logger)
     const time = new ClusterTime(link, hubClock, options.clock !== undefined, logger)
     const clock: Clock = { ...hubClock, now: () => time.now() }
@@ -104,7 +107,7 @@ export class RedisBroker implements Broker {
     const ops = new PublishOps({ windowMs, limit }, time)
     const bytesOf = (draft: Draft) => ops.bytesInQueue(draft, this.log.streams)
     this.waitingDrafts = new WaitingDrafts(this.log, options.waitingPublishBytes ?? 0, bytesOf)
-    this.turns = new Turns(this.writer, ops, this.log, this.waitingDrafts, renew, unexpected, logger)
+    this.turns = new Turns(this.writer, ops, this.log, this.waitingDrafts, renew, unexpected, this.failures)
     this.turns.onSilent = (answer, lost) => this.barrier.passed(this.writer.node, answer, lost)
     this.turns.onCommit = (commit) => this.barrier.reached(commit, this.writer.node)
     this.reads = new StreamReads(link, time)
@@ -154,6 +157,10 @@ export class RedisBroker implements Broker {
       // It also resolves if that commit was lost, or takes too long to become safe.
       await this.log.reached(commit)
     }
+  }
+
+  get failedCommits(): Broker['failedCommits'] {
+    return this.failures.counts
   }
 
   get failure(): string | undefined {

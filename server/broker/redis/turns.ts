@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers'
-import type { Logger } from 'pino'
 import { sentence } from '../../../shared/error-text.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { Draft } from '../broker.ts'
+import type { FailedCommits } from '../failed-commits.ts'
 import { followsFailed, takeFollowers } from '../followers.ts'
 import { listOf, type OpResult, type TurnAnswer, withBodies } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
@@ -68,7 +68,7 @@ export class Turns {
   private readonly log: CommitLog
   private readonly waiting: WaitingDrafts
   private readonly unexpected: UnexpectedErrors
-  private readonly logger: Logger
+  private readonly failures: FailedCommits
   /** The space is another one: makes it as it was, and gives what has to be declared again. */
   private readonly renew: () => Promise<void>
   /** A commit of this node is in Redis. */
@@ -93,7 +93,7 @@ export class Turns {
     waiting: WaitingDrafts,
     renew: () => Promise<void>,
     unexpected: UnexpectedErrors,
-    logger: Logger,
+    failures: FailedCommits,
   ) {
     this.writer = writer
     this.ops = ops
@@ -101,7 +101,7 @@ export class Turns {
     this.waiting = waiting
     this.renew = renew
     this.unexpected = unexpected
-    this.logger = logger
+    this.failures = failures
   }
 
   publish(draft: Draft): void {
@@ -275,6 +275,7 @@ export class Turns {
         await this.failed(error, work, needsRoom)
         continue
       }
+      this.failures.succeeded(needsRoom)
       await this.answered(answer, work, publish !== undefined)
     }
   }
@@ -337,7 +338,7 @@ export class Turns {
         : new FanfareError('storage_failed', `The message could not be stored: ${sentence((error as Error).message)}`)
     const waiting = work.open.length + work.publishes.count
     if (known.code === 'outcome_unknown') this.unknownOutcomes += work.publishes.openCount + settledBy(work.open)
-    this.logger.error({ err: error, code: known.code, waiting }, 'a commit failed')
+    this.failures.failed(error, known, waiting)
     work.error = known
     // What needs no room may still go.
     const onlyRoom = needsRoom && known.code !== 'outcome_unknown' && known.code !== 'cluster_unreachable'

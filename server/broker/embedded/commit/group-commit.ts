@@ -5,6 +5,7 @@ import { sentence } from '../../../../shared/error-text.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../../failure/unexpected-errors.ts'
 import type { BrokerEvents, Draft, Settlement } from '../../broker.ts'
+import { FailedCommits } from '../../failed-commits.ts'
 import type { Purpose } from '../../rules/storage-full.ts'
 import { WaitingPublishes } from '../../waiting.ts'
 import type { Logs } from '../logs.ts'
@@ -52,7 +53,7 @@ export class GroupCommit {
   private readonly logs: Logs
   private readonly dedup: DedupWindow
   private readonly clock: Clock
-  private readonly log: Logger
+  readonly failures: FailedCommits
   private readonly unexpected: UnexpectedErrors
   events = UNHEARD
   /** Generation of the declarations. */
@@ -82,7 +83,7 @@ export class GroupCommit {
     this.logs = logs
     this.dedup = dedup
     this.clock = clock
-    this.log = log
+    this.failures = new FailedCommits(log)
     this.waiting = new WaitingPublishes(waitingLimitBytes)
     this.staging = new Staging(logs, dedup, this.waiting, new Capacity(logs, dedup, this.waiting))
   }
@@ -203,6 +204,7 @@ export class GroupCommit {
     const start = performance.now()
     this.reads.hold()
     await this.store.commit(changes, purpose)
+    this.failures.succeeded(purpose !== 'room')
     const seconds = (performance.now() - start) / 1000
     const operations = taken.publishing + taken.waited + taken.settlements
     this.unexpected.run('broker', () => this.events.committed({ seconds, operations }))
@@ -258,7 +260,7 @@ export class GroupCommit {
       error instanceof FanfareError
         ? error
         : new FanfareError('storage_failed', `The message could not be stored: ${sentence(error.message)}`)
-    this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'commit failed')
+    this.failures.failed(error, known, waiters.length)
     this.reportMessages(commit.messages.filter(({ isFree }) => isFree))
     for (const waiter of waiters) if (!others.has(waiter.of)) this.answer(waiter, known)
     // If the staging itself failed, the rest that it did not reach.
