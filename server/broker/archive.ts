@@ -16,6 +16,8 @@ import type { DeathNote } from './rules/dead-letters.ts'
 export interface Archive {
   /** For people, without passwords. */
   readonly place: string
+  /** Why it may lose what is copied into it; undefined if it keeps that. */
+  readonly risk: string | undefined
   /** Identifies the content: where it is, and a state of it that changes when a hub stores something. */
   contentId(): Promise<ContentId>
   /** The names of what is stored. */
@@ -30,6 +32,8 @@ export interface Archive {
   write(batch: Batch, number: number): Promise<void>
   /** The copy is complete. */
   finish(): Promise<void>
+  /** Waits until replicas have everything, for some time. Gives which of them do not; undefined if all do, or there are none. */
+  replicated(): Promise<string | undefined>
   close(): Promise<void>
 }
 

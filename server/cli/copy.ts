@@ -51,14 +51,20 @@ At the end it compares both sides. Afterwards start hubs on one of the two only.
   )
 }
 
-async function copy(from: string, to: string, flags: Flags): Promise<void> {
+async function copy(from: string, to: string, flags: Flags, command: Command): Promise<void> {
   // Loaded only here: other commands start in half the time without it.
   const { pino } = await import('pino')
   const { openArchive } = await import('../broker/load-archive.ts')
   const { copyArchive } = await import('../copy/copy.ts')
+  const { checkConfig } = await import('../config.ts')
   const log = pino({ enabled: false })
+  const isVariable = command.getOptionValueSource('clusterPrefix') === 'env'
+  const { clusterPrefix } = checkConfig(
+    { clusterPrefix: said(flags.clusterPrefix) },
+    { clusterPrefix: isVariable ? 'FANFARE_CLUSTER_PREFIX' : '--cluster-prefix' },
+  )
   const options = {
-    clusterPrefix: said(flags.clusterPrefix) ?? DEFAULTS.clusterPrefix,
+    clusterPrefix,
     clusterPasswordFile: said(flags.clusterPasswordFile) ?? '',
     clusterCaFile: said(flags.clusterCaFile) ?? '',
   }
@@ -75,6 +81,10 @@ async function copy(from: string, to: string, flags: Flags): Promise<void> {
     try {
       const report = await copyArchive(source, target, {
         progress: (doing, counts) => progress.update(() => progressLine(doing, counts)),
+        warn(text) {
+          progress.clear()
+          process.stderr.write(`fanfare: note: ${text}\n`)
+        },
       })
       progress.clear()
       const seconds = (performance.now() - since) / 1000

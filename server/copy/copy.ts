@@ -17,6 +17,8 @@ export interface CopyReport {
 export interface CopyEvents {
   /** Call as long as it works: what it does, and what was done so far. */
   progress(doing: 'copying' | 'checking', counts: Counts): void
+  /** Call with why the copy may be lost, if it may. */
+  warn(text: string): void
 }
 
 /**
@@ -31,6 +33,7 @@ export async function copyArchive(from: Archive, to: Archive, events: CopyEvents
   const source = withFormat(await from.contentId())
   const names = await from.names()
   const state = await prepare(to, source, names)
+  if (to.risk !== undefined) events.warn(to.risk)
   const batches = state?.batches ?? 0
   const wasFinished = state?.isFinished ?? false
   const read = new Digest()
@@ -53,6 +56,8 @@ export async function copyArchive(from: Archive, to: Archive, events: CopyEvents
   if (difference !== undefined)
     throw new FanfareError('data_unusable', `${to.place} does not hold what ${from.place} holds: ${difference}.`)
   if (!wasFinished) await to.finish()
+  const behind = await to.replicated()
+  if (behind !== undefined) events.warn(behind)
   return { counts: read.counts, continued: batches, wasFinished }
 }
 

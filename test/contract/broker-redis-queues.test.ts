@@ -1,13 +1,15 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Broker, Delivery } from '../../server/broker/broker.ts'
 import type { RedisBroker } from '../../server/broker/redis/redis-broker.ts'
 import { DEFAULT_MAX_BYTES } from '../../server/broker/rules/declarations.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
-import { leaseFrom, publishTo, settleAt } from '../setup/brokers.ts'
-import { redisOf } from '../setup/cluster.ts'
+import { draftOf, leaseFrom, publishTo, settleAt, streamOptions } from '../setup/brokers.ts'
+import { command, redisOf } from '../setup/cluster.ts'
 import { brokerAt } from '../setup/redis-node.ts'
 import { range } from '../setup/streams.ts'
+
+const FAILURE = { kind: 'nack', error: 'failed', delayMs: undefined } as const
 
 // What several nodes with one Redis do with queues
 
@@ -96,6 +98,39 @@ describe('nodes with one Redis', () => {
     expect(Math.max(...operations)).toBeGreaterThan(20)
     const data = (await leaseFrom(a, 'q', 100)).map(({ wire }) => JSON.parse(wire as string).data)
     expect(data).toEqual(range(40, 80))
+  })
+
+  it.each([
+    [2, 'fails', (broker: Broker, delivery: Delivery) => settleAt(broker, delivery, FAILURE)],
+    [1, 'is given back', async (broker: Broker, { id }: Delivery) => broker.giveBack('q', [id])],
+  ])(
+    'lease a message again (attempt %i) that %s while an ack with a publish is under way for which there is no memory',
+    async (attempt, _, leave) => {
+      const redis = await redisOf()
+      const broker = await brokerAt(redis.url)
+      await broker.declareStream(streamOptions(), false)
+      await broker.declareQueue(queueOptions({ backoffBaseMs: 0, backoffCapMs: 0 }), false)
+      await enqueue(broker, 1)
+      const [delivery] = (await leaseFrom(broker)) as [Delivery]
+      const refused = vi.fn()
+      const drafts = [draftOf(broker, { topic: 't', data: 2 }, { kept: refused, refused })]
+      await command(redis, 'CONFIG', 'SET', 'maxmemory', '1')
+      const acked = settleAt(broker, delivery, { kind: 'ack' }, { drafts }).catch(({ code }) => code)
+      await leave(broker, delivery)
+      expect(await acked).toBe('storage_full')
+      await expect.poll(() => leaseFrom(broker)).toMatchObject([{ seq: delivery.seq, attempt }])
+    },
+  )
+
+  it('take the outcome of the first of two settlements, and refuse the second one only if the first was stored', async () => {
+    const broker = await brokerAt((await redisOf()).url)
+    await broker.declareQueue(queueOptions(), false)
+    await enqueue(broker, 1)
+    const [delivery] = (await leaseFrom(broker)) as [Delivery]
+    const acked = settleAt(broker, delivery, { kind: 'ack' })
+    await expect(settleAt(broker, delivery, FAILURE)).rejects.toMatchObject({ code: 'lease_lost' })
+    await acked
+    expect((await broker.queues(['q']))[0]).toMatchObject({ depth: 0, inFlight: 0 })
   })
 
   it.each([

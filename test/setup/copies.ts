@@ -49,7 +49,7 @@ export async function copyBetween(from: Place, to: Place): Promise<CopyReport> {
   try {
     const target = await openArchive(to.where, false, { ...files, clusterPrefix: to.prefix }, SILENT)
     try {
-      return await copyArchive(source, target, { progress() {} })
+      return await copyArchive(source, target, { progress() {}, warn() {} })
     } finally {
       await target.close()
     }

@@ -25,7 +25,8 @@ interface Held {
   readonly seq: number
   /** That failed before this one. */
   readonly attempts: number
-  ending: boolean
+  /** Undefined unless its settlement is under way: then what to do once that has an outcome. */
+  afterEnding: (() => void)[] | undefined
 }
 
 /** What a lease has brought. `attempts`: that failed before. */
@@ -78,6 +79,8 @@ export class QueueLeases {
   private async leaseSome(mirror: QueueMirror, count: number, bytes: number): Promise<Delivery[]> {
     const { lessee } = this
     const op = { name: 'qlease', args: [mirror.number, count, bytes, lessee], messages: count }
+    // A queue that is busy has no other moment without a lease under way.
+    this.reconcileOne(mirror)
     let result: OpResult
     this.asking.set(mirror, (this.asking.get(mirror) ?? 0) + 1)
     try {
@@ -94,7 +97,7 @@ export class QueueLeases {
     }
     const given = givenIn(result)
     if (given.length === 0 || lessee !== this.lessee) return []
-    const ids = given.map(({ seq, attempts }) => this.hold({ mirror, seq, attempts, ending: false }))
+    const ids = given.map(({ seq, attempts }) => this.hold({ mirror, seq, attempts, afterEnding: undefined }))
     try {
       return await this.deliveriesOf(mirror, given, result.bodies, ids)
     } catch (error) {
@@ -148,18 +151,20 @@ export class QueueLeases {
     const { delivery, ending } = settlement
     if (delivery === undefined && mirror) return this.settleLate(settlement, mirror)
     const held = this.held.get(delivery as DeliveryId)
-    if (!held || held.mirror !== mirror || held.ending) return refuseLater(settlement)
-    held.ending = true
-    const done = (lost: boolean) => {
-      this.held.delete(delivery as DeliveryId)
-      if (lost) settlement.refused(new FanfareError('lease_lost'))
-      else settlement.settled()
+    if (!held || held.mirror !== mirror) return refuseLater(settlement)
+    // The consumer was lost while its settlement was under way. If that fails, this one counts.
+    if (held.afterEnding) return void held.afterEnding.push(() => this.settle(settlement, mirror))
+    const after: (() => void)[] = []
+    held.afterEnding = after
+    const ended = (isOver: boolean, tell: () => void) => {
+      if (isOver) this.held.delete(delivery as DeliveryId)
+      held.afterEnding = undefined
+      tell()
+      for (const each of after) each()
     }
-    const failed = (error: FanfareError) => {
-      held.ending = false
-      if (error.code === 'lease_lost') this.held.delete(delivery as DeliveryId)
-      end(settlement, error)
-    }
+    const done = (lost: boolean) =>
+      ended(true, () => (lost ? settlement.refused(new FanfareError('lease_lost')) : settlement.settled()))
+    const failed = (error: FanfareError) => ended(error.code === 'lease_lost', () => end(settlement, error))
     const fate = fateOf(ending, held.attempts, mirror.options, this.clock)
     this.end(settlement, mirror, this.lessee, held.seq, fate, done, failed)
   }
@@ -228,7 +233,11 @@ export class QueueLeases {
     const byMirror = new Map<QueueMirror, number[]>()
     for (const id of deliveries) {
       const held = this.held.get(id)
-      if (!held || held.ending) continue
+      if (!held) continue
+      if (held.afterEnding) {
+        held.afterEnding.push(() => this.giveBack([id]))
+        continue
+      }
       this.held.delete(id)
       const seqs = byMirror.get(held.mirror)
       if (seqs) seqs.push(held.seq)
@@ -245,12 +254,14 @@ export class QueueLeases {
 
   /** Gives back what Redis thinks this node has, where it is not so. */
   reconcile(): void {
-    if (this.uncertain.size === 0 || this.asking.size > 0) return
-    for (const mirror of this.uncertain) {
-      this.uncertain.delete(mirror)
-      const again = () => this.uncertain.add(mirror)
-      this.keepOnly(mirror, this.heldOf(mirror)).then((isDone) => isDone || again(), again)
-    }
+    for (const mirror of this.uncertain) this.reconcileOne(mirror)
+  }
+
+  /** Not while a lease is under way: what that brings is not known yet. */
+  private reconcileOne(mirror: QueueMirror): void {
+    if (this.asking.has(mirror) || !this.uncertain.delete(mirror)) return
+    const again = () => this.uncertain.add(mirror)
+    this.keepOnly(mirror, this.heldOf(mirror)).then((isDone) => isDone || again(), again)
   }
 
   private heldOf(mirror: QueueMirror): number[] {

@@ -13,6 +13,7 @@ import { ArchiveWriter } from './archive-writer.ts'
 /** A data directory as an archive. It is locked as long as it is open, as by a hub. */
 export class EmbeddedArchive implements Archive {
   readonly place: string
+  readonly risk = undefined
   private readonly store: LmdbStore
   private readonly realPath: string
   private readonly reader: ArchiveReader
@@ -73,6 +74,10 @@ export class EmbeddedArchive implements Archive {
   async finish(): Promise<void> {
     const { batches } = (await this.copied()) as CopyState
     await this.store.commit([this.state(batches, true)], 'room')
+  }
+
+  async replicated(): Promise<undefined> {
+    return undefined
   }
 
   close(): Promise<void> {

@@ -15,6 +15,10 @@ export class ArchiveLink extends BrokerLink {
     return orLost(super.ask(...command))
   }
 
+  override waitForReplicas(key: string, replicas: number, ms: number): Promise<number> {
+    return orLost(super.waitForReplicas(key, replicas, ms))
+  }
+
   override askBytes(...command: [string, ...Argument[]]): Promise<unknown> {
     return orLost(super.askBytes(...command))
   }

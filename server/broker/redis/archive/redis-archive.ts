@@ -8,6 +8,7 @@ import type { Archive, Batch, ContentId, CopyState, Names } from '../../archive.
 import { Keys } from '../keys.ts'
 import type { Argument } from '../link.ts'
 import { COPY_STATE, COPY_STEP, HOLD, IDENTIFY, RELEASE } from '../lua/archive.ts'
+import { promiseOf } from '../promises.ts'
 import type { Op } from '../writer.ts'
 import { ArchiveLink } from './archive-link.ts'
 import { ArchiveReader } from './archive-reader.ts'
@@ -19,6 +20,9 @@ const RENEW_MS = 2_500
 /** A node that was killed counts as running for five seconds, and a copy that was killed for `HOLD_MS`. */
 const LAPSE_MS = { LIVE: 6_000, BUSY: HOLD_MS + 1_000 }
 const LOOK_AGAIN_MS = 250
+/** How long replicas may take to have the end of a copy, and one call that waits for them, in milliseconds. */
+const REPLICATED_MS = 10_000
+const WAIT_MS = 1_000
 
 /** The holders of this process. */
 const ownHolders = new Set<string>()
@@ -26,6 +30,7 @@ const ownHolders = new Set<string>()
 /** A space of a Redis as an archive. Its nodes must have ended, and none can join as long as it is open. */
 export class RedisArchive implements Archive {
   readonly place: string
+  risk: string | undefined = undefined
   private readonly link: ArchiveLink
   private readonly holder = `${randomId(10)}@${hostname()}:${process.pid}`
   private readonly reader: ArchiveReader
@@ -42,7 +47,7 @@ export class RedisArchive implements Archive {
     this.writer = new ArchiveWriter(link, Date.now())
   }
 
-  /** Throws `cluster_unreachable`, `bad_config`, `data_locked` if nodes are running, and `data_foreign` if it `mustExist` and does not. */
+  /** Throws `cluster_unreachable`, `bad_config` also for a target that may delete any key, `data_locked` if nodes are running, and `data_foreign` if it `mustExist` and does not. */
   static async open(
     place: string,
     address: RedisAddress,
@@ -50,11 +55,12 @@ export class RedisArchive implements Archive {
     mustExist: boolean,
     log: Logger,
   ): Promise<RedisArchive> {
-    const link = new ArchiveLink(address, new Keys(prefix), false, log)
+    const link = new ArchiveLink(address, new Keys(prefix), true, log)
     link.inbox = 'copy'
     const archive = new RedisArchive(place, link)
     try {
       await link.open()
+      if (!mustExist) archive.risk = riskOf((await promiseOf(link)).fault?.text)
       await archive.hold()
     } catch (error) {
       await link.close()
@@ -102,6 +108,17 @@ export class RedisArchive implements Archive {
     await this.step(batches + 1, [{ name: 'finish', args: [] }])
   }
 
+  async replicated(): Promise<string | undefined> {
+    for (const since = performance.now(); ; ) {
+      const { replicas } = await promiseOf(this.link)
+      if (replicas === 0) return undefined
+      const there = await this.link.waitForReplicas(this.link.keys.waited('copy'), replicas, WAIT_MS)
+      if (there >= replicas) return undefined
+      if (performance.now() - since > REPLICATED_MS)
+        return `Only ${there} of ${replicas} replicas have the copy so far. A failover to another one loses it.`
+    }
+  }
+
   async close(): Promise<void> {
     clearInterval(this.renewal)
     ownHolders.delete(this.holder)
@@ -143,6 +160,11 @@ export class RedisArchive implements Archive {
   private async list(script: string, ...args: Argument[]): Promise<string[]> {
     return ((await this.link.read(script, ['', ...args])) as unknown[]).map(String)
   }
+}
+
+function riskOf(fault: string | undefined): string | undefined {
+  if (fault === undefined) return undefined
+  return `This Redis can lose what is copied into it: ${fault}. Hubs use it only with clusterDurability 'relaxed'.`
 }
 
 function lost(place: string): FanfareError {
