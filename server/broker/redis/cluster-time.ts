@@ -84,7 +84,7 @@ export class ClusterTime {
   }
 
   /**
-   * Makes the time of the cluster run on, unless it does. What another node has corrected is no better than what this one knows: the clock may have
+   * Makes the time of the cluster run on, unless it does. Also if another node has corrected it: the clock may have
    * been set again since. Resolves to whether nothing was wrong: the call was late, and not the clock.
    */
   async settle(heard: HeardTime, sentAt: number, node: string): Promise<boolean> {
