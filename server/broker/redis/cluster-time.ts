@@ -9,6 +9,8 @@ export const TOLERANCE_MS = 2_000
 const PRECISE_MS = 200
 /** Times of positions that peers give are used as they are if the clocks agree so far, in milliseconds. */
 const AGREE_MS = 1_000
+/** A clock that is set more often in a moment is not followed. */
+const MOST_ATTEMPTS = 5
 
 /** What Redis says of the time: that of the cluster, and how far its own clock is ahead of it. */
 export interface HeardTime {
@@ -81,22 +83,33 @@ export class ClusterTime {
     await this.settle({ time, ahead }, sentAt, node)
   }
 
-  /** Another node may have corrected it, or this one has to. Tells whether neither is so: the call was late, and not the clock wrong. */
+  /**
+   * Makes the time of the cluster run on, unless it does. Also if another node has corrected it: the clock may have
+   * been set again since. Resolves to whether nothing was wrong: the call was late, and not the clock.
+   */
   async settle(heard: HeardTime, sentAt: number, node: string): Promise<boolean> {
-    if (this.origin === undefined || heard.ahead !== this.ahead) {
+    if (this.agrees(heard, sentAt)) {
       this.learn(heard, sentAt)
-      return false
+      return true
     }
-    const now = performance.now()
-    const [earliest, latest] = [this.origin + sentAt - TOLERANCE_MS, this.origin + now + TOLERANCE_MS]
-    if (heard.time >= earliest && heard.time <= latest) return true
-    const byMs = Math.round(heard.time - this.origin - (sentAt + now) / 2)
-    const asked = performance.now()
-    const args = ['', node, this.ahead, this.ahead + byMs]
-    const [isSet, time, ahead] = (await this.link.read(SET_TIME, args)) as [number, number, number]
-    if (isSet === 1) this.log.warn({ byMs }, 'the clock of Redis was changed: the time of the cluster runs on')
-    this.learn({ time, ahead }, asked)
+    for (let attempt = 0; attempt < MOST_ATTEMPTS && !this.agrees(heard, sentAt); attempt++) {
+      const byMs = Math.round(heard.time - (this.origin as number) - (sentAt + performance.now()) / 2)
+      sentAt = performance.now()
+      const args = ['', node, heard.ahead, heard.ahead + byMs]
+      const [isSet, time, ahead] = (await this.link.read(SET_TIME, args)) as [number, number, number]
+      if (isSet === 1) this.log.warn({ byMs }, 'the clock of Redis was changed: the time of the cluster runs on')
+      const isRefused = isSet === 0 && ahead === heard.ahead
+      heard = { time, ahead }
+      if (isRefused) break
+    }
+    this.learn(heard, sentAt)
     return false
+  }
+
+  /** Whether this is the time that it has to be; also if this node does not know yet. */
+  private agrees({ time }: HeardTime, sentAt: number): boolean {
+    if (this.origin === undefined) return true
+    return time >= this.origin + sentAt - TOLERANCE_MS && time <= this.origin + performance.now() + TOLERANCE_MS
   }
 
   /** Redis has said the time in an answer to what was sent at `sentAt`. */

@@ -99,7 +99,7 @@ export class Writer {
     const joined = (await this.link.read(JOIN, args)) as [Buffer, number, number, number, number] | [Buffer]
     if (joined.length === 1) throw mayNotJoin(String(joined[0]), this.link.keys)
     const [space, seq, isNew, time, ahead] = joined
-    this.time.learn({ time, ahead }, sentAt)
+    await this.time.settle({ time, ahead }, sentAt, this.node)
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
     const lost = this.lostAfter(seq, isNew === 1)
