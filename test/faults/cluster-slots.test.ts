@@ -89,6 +89,24 @@ it('hubs wait while their slot moves to another node, and go on there: nothing i
   expect((await redis.owner()).owner).toBe(target)
 })
 
+it('a full Redis Cluster with replicas takes acks, purges and live messages, and refuses what it would have to store', async () => {
+  const redis = await RedisCluster.start(1)
+  const [owner] = redis.nodes as [RedisServer]
+  await redis.addReplica(owner)
+  const client = await clientOn(owner.url, { clusterReplicas: 1 })
+  await Promise.all(range(0, 3).map((n) => client.enqueue('jobs', n)))
+  await command(owner, 'CONFIG', 'SET', 'maxmemory', '1')
+  await expect(client.publish('orders.new', 1)).rejects.toMatchObject({ code: 'storage_full' })
+  for await (const delivery of client.consume('jobs')) {
+    await delivery.ack()
+    break
+  }
+  expect(await client.admin.queues.purge('jobs')).toBe(2)
+  await client.publish('live', 1)
+  await command(owner, 'CONFIG', 'SET', 'maxmemory', '0')
+  await client.publish('orders.new', 2)
+})
+
 it.runIf(SLOW)('hubs follow a failover of the Redis Cluster', async () => {
   const redis = await RedisCluster.start(3)
   const { owner } = await redis.owner()

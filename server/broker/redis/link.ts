@@ -125,14 +125,11 @@ export class BrokerLink {
   /** Resolves to the number of replicas that have what was answered before the call. */
   waitForReplicas(key: string, replicas: number, ms: number): Promise<number> {
     return this.guarded(3, async (redis) => {
-      const [, count] = await Promise.all([this.mark(redis, key), redis.wait(replicas, ms)])
+      // The replicas get something to wait for, because WAIT concerns what its own connection has written. What is published is not in the file that a write has to be synced to.
+      if (!this.isStandalone) await this.evaluate(redis, MARK, [key])
+      const [, count] = await Promise.all([this.isStandalone && redis.publish(key, '1'), redis.wait(replicas, ms)])
       return count
     })
-  }
-
-  /** Sends the replicas something to wait for, because WAIT concerns what its own connection has written. What is published is not in the file that a write has to be synced to. */
-  private mark(redis: Redis, key: string): Promise<unknown> {
-    return this.isStandalone ? redis.publish(key, '1') : redis.set(key, '1', 'PX', 60_000)
   }
 
   /** Whether the connection that hears is alive: if not, the link is ended. */
@@ -172,20 +169,22 @@ export class BrokerLink {
     return this.all.filter(({ status }) => status === 'ready').length
   }
 
-  private async run(which: number, script: string, args: readonly Argument[]): Promise<unknown> {
+  private run(which: number, script: string, args: readonly Argument[]): Promise<unknown> {
+    return this.guarded(which, (redis) => this.evaluate(redis, script, args))
+  }
+
+  private async evaluate(redis: Redis, script: string, args: readonly Argument[]): Promise<unknown> {
     // A Redis Cluster that is moving the keys to another node refuses a script if one of its keys is not there, before the script has done anything.
     const keys = [this.keys.meta, this.keys.none]
-    return this.guarded(which, async (redis) => {
-      const sha = await this.shaOf(redis, script)
-      try {
-        return await redis.callBuffer('EVALSHA', sha, 2, ...keys, ...args)
-      } catch (error) {
-        if (!String(error).includes('NOSCRIPT')) throw error
-        // The scripts were flushed, so this call did nothing.
-        this.loaded.get(redis)?.clear()
-        return redis.callBuffer('EVALSHA', await this.shaOf(redis, script), 2, ...keys, ...args)
-      }
-    })
+    const sha = await this.shaOf(redis, script)
+    try {
+      return await redis.callBuffer('EVALSHA', sha, 2, ...keys, ...args)
+    } catch (error) {
+      if (!String(error).includes('NOSCRIPT')) throw error
+      // The scripts were flushed, so this call did nothing.
+      this.loaded.get(redis)?.clear()
+      return redis.callBuffer('EVALSHA', await this.shaOf(redis, script), 2, ...keys, ...args)
+    }
   }
 
   private async shaOf(redis: Redis, script: string): Promise<string> {
@@ -306,6 +305,10 @@ export class BrokerLink {
     for (const redis of all) redis.disconnect()
   }
 }
+
+/** Something for replicas to wait for, also while there is no memory: acks have to become safe then. */
+const MARK = `#!lua flags=allow-oom
+redis.call('SET', ARGV[1], '1', 'PX', 60000)`
 
 const MEMORY_FULL =
   'The memory of Redis is full (maxmemory); nothing was stored. Trim streams, or give Redis more memory.'
