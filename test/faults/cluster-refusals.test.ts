@@ -55,7 +55,7 @@ async function refusesAndComesBack(
   await expect.poll(() => [seen, jobs, live]).toEqual([[1, 3], [1, 3], [3]])
 }
 
-it('has no memory left: one line of the log for the beginning, one for the end, and a count between', async () => {
+it('has no memory left: hubs start, and the log has one line for the beginning, one for the end', async () => {
   const redis = await durableRedis()
   const hub = await hubOn(redis)
   const client = clientOf(hub)
@@ -71,6 +71,11 @@ it('has no memory left: one line of the log for the beginning, one for the end, 
     break
   }
   expect(failuresIn(hub)).toMatchObject([{ level: 50, msg: 'a commit failed' }])
+  // What it declares is there already.
+  const another = clientOf(await hubOn(redis))
+  expect((await another.admin.streams.list()).map(({ name }) => name)).toEqual(['log'])
+  const missing = { name: 'new', topics: ['new'] }
+  await expect(another.admin.streams.declare(missing)).rejects.toMatchObject({ code: 'storage_full' })
   await setMemory('0')
   await client.publish('log', 1)
   const fault = { code: 'storage_full', cause: expect.stringMatching(/memory of Redis is full/) }

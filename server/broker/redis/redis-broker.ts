@@ -22,7 +22,7 @@ import type {
   WaitingStatus,
 } from '../broker.ts'
 import { FailedCommits } from '../failed-commits.ts'
-import { alreadyExists, DEFAULT_MAX_BYTES } from '../rules/declarations.ts'
+import { alreadyExists, DEFAULT_MAX_BYTES, isDeclared } from '../rules/declarations.ts'
 import { Barrier } from './barrier.ts'
 import { ClusterTime } from './cluster-time.ts'
 import { CommitLog } from './commit-log.ts'
@@ -191,7 +191,11 @@ export class RedisBroker implements Broker {
 
   async declareStream(options: StreamOptions, replace: boolean): Promise<void> {
     this.promise.mayKeep()
-    const result = await this.turns.task(declareStreamOp(options, replace), { declares: true })
+    const result = await this.turns.task(declareStreamOp(options, replace), {
+      declares: true,
+      // A hub starts although there is no memory, unless it declares something new.
+      frees: isDeclared(this.log.streams.get(options.name), options),
+    })
     if (result.x === 'EXISTS') {
       throw alreadyExists('stream', JSON.parse(result.o as string) as StreamOptions, options)
     }

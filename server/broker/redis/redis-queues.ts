@@ -4,7 +4,7 @@ import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { Delivery, DeliveryId, LetterNumbers, LetterRange, Settlement } from '../broker.ts'
 import { DueTimes } from '../due-times.ts'
-import { alreadyExists } from '../rules/declarations.ts'
+import { alreadyExists, isDeclared } from '../rules/declarations.ts'
 import { type Call, listOf, type OpResult, type QueueLook } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
 import { declareQueueOp } from './declare-ops.ts'
@@ -59,7 +59,8 @@ export class RedisQueues {
   }
 
   async declare(options: QueueOptions, replace: boolean): Promise<void> {
-    const { x, o } = await this.turns.task(declareQueueOp(options, replace), { declares: true })
+    const frees = isDeclared(this.log.queues.get(options.name), options)
+    const { x, o } = await this.turns.task(declareQueueOp(options, replace), { declares: true, frees })
     if (x === 'EXISTS') throw alreadyExists('queue', JSON.parse(o as string) as QueueOptions, options)
   }
 

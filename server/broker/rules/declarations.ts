@@ -29,6 +29,11 @@ export function sameOptions(a: object, b: object): boolean {
   return canonical(a) === canonical(b)
 }
 
+/** Whether a declaration changes nothing. */
+export function isDeclared(existing: { readonly options: object } | undefined, options: object): boolean {
+  return existing !== undefined && sameOptions(existing.options, options)
+}
+
 /** The refusal of a declaration that would change an existing stream or queue. It names the first option that differs. */
 export function alreadyExists<Options extends { readonly name: string }>(
   kind: 'stream' | 'queue',

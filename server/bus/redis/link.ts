@@ -119,10 +119,12 @@ export class RedisLink {
     return new Set(channels.filter((channel) => Number(pairs[pairs.indexOf(channel) + 1]) > 0))
   }
 
-  /** Sets this node's entry in a hash. Rejects with `cluster_unreachable` if Redis refuses it, or the link fails. */
+  /** Sets this node's entry in a hash. Rejects with `cluster_unreachable` if Redis refuses it for another reason than a lack of memory, or the link fails. */
   async enter(hash: string, field: string, value: string): Promise<void> {
     const { commands } = this
     await commands?.hset(hash, field, value).catch((error) => {
+      // There is no memory for it. It is set again with each beat, and the others have heard of this node anyway.
+      if (/^\w*Error: OOM\b/.test(String(error))) return
       // A primary that has become a replica keeps its connections, and hears nothing of what is published on the new one. In a Redis Cluster another
       // node may hold the list now.
       const isElsewhere = /^\w*Error: READONLY/.test(String(error)) || this.places.follows(error)
