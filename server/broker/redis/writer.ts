@@ -99,7 +99,9 @@ export class Writer {
     const joined = (await this.link.read(JOIN, args)) as [Buffer, number, number, number, number] | [Buffer]
     if (joined.length === 1) throw mayNotJoin(String(joined[0]), this.link.keys)
     const [space, seq, isNew, time, ahead] = joined
-    await this.time.settle({ time, ahead }, sentAt, this.node)
+    // The first hub of all takes the clock of Redis as it is.
+    if (isFirstTime) this.time.learn({ time, ahead }, sentAt)
+    else await this.time.settle({ time, ahead }, sentAt, this.node)
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
     const lost = this.lostAfter(seq, isNew === 1)
