@@ -92,7 +92,7 @@ describe.skipIf(!disk)('a full disk', () => {
       .poll(() => failuresIn(hub))
       .toMatchObject([
         { level: 50, msg: 'a commit failed', code: 'storage_full' },
-        { level: 40, msg: 'commits succeed again', code: 'storage_full', failed: 1 },
+        { level: 40, msg: 'commits succeed again', code: 'storage_full', failed: expect.any(Number) },
       ])
   })
 
