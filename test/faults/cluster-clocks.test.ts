@@ -131,7 +131,7 @@ async function publishedNow(client: Client): Promise<number> {
   return came
 }
 
-/** How far the time of the cluster is behind the clock of Redis, in hours. */
+/** Hours by which the clock of Redis is ahead of the cluster's time. */
 async function hoursAhead(redis: RedisServer): Promise<number> {
   // Not -0, which is another number to `toBe`.
   return Math.round(Number(await command(redis, 'HGET', '{fanfare}:meta', 'ahead')) / HOUR) + 0

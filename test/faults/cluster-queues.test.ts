@@ -48,7 +48,7 @@ it('what is published on one node is consumed on others, each message once, and 
   await expect.poll(() => publisher.admin.queues.show('jobs')).toMatchObject({ depth: 0, inFlight: 0, ready: 0 })
 })
 
-it('a consumer that waits on one node is told of what another publishes, delays or gives back', async () => {
+it('a consumer on one node gets what is published, delayed or given back on another', async () => {
   const redis = await redisOf()
   const [publisher, consumer] = [await clientOn(redis), await clientOn(redis)]
   await publisher.admin.queues.declare({ name: 'jobs', bindings: [{ topic: 'jobs.#' }] })

@@ -90,6 +90,11 @@ export function listOf<Value>(list: readonly Value[] | object | undefined): read
   return Array.isArray(list) ? list : []
 }
 
+/** The values of an op that answers with a list of them instead of fields. */
+export function valuesOf<Values extends readonly unknown[]>(result: OpResult): Values {
+  return result as unknown as Values
+}
+
 /** What an op has leased, with the messages that belong to it. */
 export function withBodies(result: OpResult, leased: readonly (Buffer | null)[]): OpResult {
   const { first, g } = result

@@ -91,7 +91,7 @@ export class PromiseCheck {
   readonly durability: 'strict' | 'relaxed'
   /** Whether what it has acknowledged so far is kept: when it was asked before, and now. */
   isKept = true
-  /** As of the last answer. */
+  /** What Redis answered last. */
   memory: RedisPromise['memory'] = { bytes: 0, limitBytes: 0 }
   readonly mayLose = new Set<LossCause>()
   private readonly link: BrokerLink

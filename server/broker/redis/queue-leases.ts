@@ -4,7 +4,7 @@ import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
 import type { Delivery, DeliveryId, Ending, Settlement } from '../broker.ts'
 import { type Fate, fateOf } from '../rules/fate.ts'
-import { listOf, type OpResult } from './answers.ts'
+import { listOf, type OpResult, valuesOf } from './answers.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import type { QueueMirror } from './queue-mirror.ts'
@@ -18,6 +18,9 @@ const AT_ONCE = 500
 
 /** What the attempt of a node ended in that gave no sign of life. */
 const NODE_LOST = 'The hub of the consumer was lost.'
+
+/** What was on lease to a lost node: the number of the queue, the seq, and the attempts. */
+type Lapsed = readonly [number, number, number]
 
 /** A message that this node has on lease. */
 interface Held {
@@ -302,12 +305,10 @@ export class QueueLeases {
   /** What another node had on lease that was lost is a failed attempt each. */
   async reap(lessee: string, mirrorOf: (number: number) => QueueMirror | undefined): Promise<void> {
     for (;;) {
-      const [isDone, found] = (await this.turns.task(
-        { name: 'qlapsed', args: [lessee] },
-        { frees: true },
-      )) as unknown as [boolean, readonly (readonly [number, number, number])[]]
+      const result = await this.turns.task({ name: 'qlapsed', args: [lessee] }, { frees: true })
+      const [isDone, found] = valuesOf<[boolean, readonly Lapsed[]]>(result)
       if (isDone) return
-      const ends = listOf<readonly [number, number, number]>(found).flatMap(([number, seq, attempts]) => {
+      const ends = listOf<Lapsed>(found).flatMap(([number, seq, attempts]) => {
         const mirror = mirrorOf(number)
         if (!mirror) return []
         const ending: Ending = { kind: 'nack', error: NODE_LOST, delayMs: undefined }

@@ -5,7 +5,7 @@ import type { LetterNumbers, LetterRange } from '../broker.ts'
 import { jsonMessage } from '../json-message.ts'
 import { type DeathNote, letterCondition, lettersMeant, restWithoutExpiry } from '../rules/dead-letters.ts'
 import { DEFAULT_PRIORITY } from '../rules/order.ts'
-import type { OpResult } from './answers.ts'
+import { type OpResult, valuesOf } from './answers.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import type { QueueMirror } from './queue-mirror.ts'
@@ -20,7 +20,7 @@ const PAGE_BYTES = 1024 * 1024
 const LOOK_LETTERS = 50
 
 /** What a script has noted of a death. */
-interface Note {
+export interface Note {
   readonly seq: number
   readonly reason: DeadReason
   readonly attempts: number
@@ -136,7 +136,7 @@ export class QueueLetters {
 function count(result: OpResult, { options }: QueueMirror): number {
   if (result.x === 'GONE')
     throw new FanfareError('no_queue', `There is no queue "${options.name}". Declare it, or correct its name.`)
-  return (result as unknown as readonly [number])[0]
+  return valuesOf<[number]>(result)[0]
 }
 
 function noteOf({ note, header, body }: FoundLetter): DeathNote {

@@ -5,7 +5,7 @@ import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '..
 import type { Delivery, DeliveryId, LetterNumbers, LetterRange, Settlement } from '../broker.ts'
 import { DueTimes } from '../due-times.ts'
 import { alreadyExists, isDeclared } from '../rules/declarations.ts'
-import { type Call, listOf, type OpResult, type QueueLook } from './answers.ts'
+import { type Call, listOf, type OpResult, type QueueLook, valuesOf } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
 import { declareQueueOp } from './declare-ops.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
@@ -112,7 +112,7 @@ export class RedisQueues {
     try {
       for (;;) {
         const result = await this.task(mirror, { name: 'qpurge', args: [mirror.number, to] })
-        const [count, end] = result as unknown as readonly [number, number]
+        const [count, end] = valuesOf<[number, number]>(result)
         purged += count
         to = end
         if (count === 0) return purged

@@ -1,5 +1,4 @@
 import { Buffer } from 'node:buffer'
-import type { DeadReason } from '../../../../shared/queues.ts'
 import {
   type ArchivedFailure,
   type ArchivedLetter,
@@ -11,6 +10,7 @@ import {
 import { compose } from '../../compose.ts'
 import type { Identities } from '../../rules/identity.ts'
 import { DEFAULT_PRIORITY } from '../../rules/order.ts'
+import type { Note } from '../queue-letters.ts'
 import {
   decodeBody,
   encodeAttributes,
@@ -44,15 +44,6 @@ function failureIn(failure: Buffer, ahead: number): ArchivedFailure | undefined 
     error: hasError ? failure.toString('utf8', FAILURE_ERROR_AT) : undefined,
     dueAt: failure.readDoubleBE(FAILURE_DUE_AT) - ahead,
   }
-}
-
-interface Note {
-  readonly seq: number
-  readonly reason: DeadReason
-  readonly attempts: number
-  readonly error?: string
-  readonly publishedAt: number
-  readonly diedAt: number
 }
 
 export function letterIn(letter: number, json: Buffer, body: Buffer): ArchivedLetter {
