@@ -22,7 +22,10 @@ export interface BusFactory {
   open(count: number): Promise<BusUnderTest[]>
 }
 
-/** How a set of buses is made: one more entry here puts another bus under all suites. */
+/**
+ * How a set of buses is made: one more entry here puts another bus under all suites. No name ends like one of a broker, by which
+ * the suites of brokers are recognized: see `compared-suites.ts`.
+ */
 type Maker = () => () => Promise<MadeBus>
 
 interface MadeBus {
@@ -41,7 +44,7 @@ const JOINING: Readonly<Record<string, Maker>> = {
       return { bus, cut: () => bus.cut(), heal: () => bus.heal() }
     }
   },
-  'on Redis': () => {
+  'over Redis': () => {
     const prefix = `test-${randomId(8)}`
     return async () => {
       const proxy = await CuttableProxy.start((await redis()).port)

@@ -29,16 +29,17 @@ export default class ClosingLine implements Reporter {
     const first = OUTCOME === undefined ? undefined : readOutcome(OUTCOME)
     if (OUTCOME !== undefined && !first) writeOutcome(OUTCOME, outcomeOf(modules, errors, differ))
     for (const test of first ? unsteady(first, modules) : []) process.stdout.write(`Unsteady: ${test}\n`)
-    close(modules, first)
+    close(modules, first, differ)
   }
 }
 
 /** The line reports the tests of both runs, those of the second try as they ended there. */
-function close(modules: readonly TestModule[], first: Outcome | undefined): void {
+function close(modules: readonly TestModule[], first: Outcome | undefined, differ: boolean): void {
   const passed = countOf(modules, 'passed') + (first?.passed ?? 0)
   const skipped = countOf(modules, 'skipped') + (first?.skipped ?? 0)
   const rest = skipped > 0 ? `, ${skipped} skipped` : ''
-  process.stdout.write(`\n${passed} passed, ${countOf(modules, 'failed')} failed${rest}\n`)
+  const differing = differ ? '. The run failed: not every suite ran whole, see above' : ''
+  process.stdout.write(`\n${passed} passed, ${countOf(modules, 'failed')} failed${rest}${differing}\n`)
 }
 
 /** Returns whether there are differences. */

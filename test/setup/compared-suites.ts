@@ -14,19 +14,14 @@ export interface Compared {
  * it, would otherwise go unnoticed among hundreds that passed.
  *
  * @param nameOn what a suite is called on one of them
- * @param runsOn whether a suite runs on one of them
  */
 export function comparedSuites<Kind extends string>(
   modules: readonly TestModule[],
   kinds: readonly Kind[],
   nameOn: (kind: Kind, name: string) => string,
-  runsOn: (kind: Kind, name: string) => boolean = () => true,
 ): Compared {
   const suites = modules.flatMap((module) => [...suitesOf(module, kinds, nameOn)])
-  const differences = suites.flatMap(([name, ran]) => {
-    const those = kinds.filter((kind) => runsOn(kind, name))
-    return differencesIn(ran, those, (kind) => nameOn(kind, name), name)
-  })
+  const differences = suites.flatMap(([name, ran]) => differencesIn(ran, kinds, (kind) => nameOn(kind, name), name))
   return { suites: suites.length, differences }
 }
 
