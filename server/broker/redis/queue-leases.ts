@@ -8,7 +8,7 @@ import { listOf, type OpResult, valuesOf } from './answers.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import type { QueueMirror } from './queue-mirror.ts'
-import { decodeBody } from './queue-record.ts'
+import { readBody } from './queue-record.ts'
 import type { StreamReads } from './stream-reads.ts'
 import type { Turns } from './turns.ts'
 import type { Op } from './writer.ts'
@@ -129,14 +129,21 @@ export class QueueLeases {
     const seqs = given.map(({ seq }) => seq)
     const found = bodies ?? (await this.bodiesOf(mirror, seqs))
     const deliveries: Delivery[] = []
+    const unreadable: number[] = []
     for (const [at, { seq, attempts, lastError }] of given.entries()) {
-      const body = found[at]
+      const message = readBody(found[at])
       const id = ids[at] as number
-      if (body) deliveries.push({ id, seq, wire: decodeBody(body).wire, attempt: attempts + 1, lastError })
-      // The queue was deleted.
-      else this.held.delete(id)
+      if (message) deliveries.push({ id, seq, wire: message.wire, attempt: attempts + 1, lastError })
+      else if (this.held.delete(id)) unreadable.push(seq)
     }
+    if (unreadable.length > 0) this.setAside(mirror, unreadable)
     return deliveries
+  }
+
+  /** They are damaged; or the queue was deleted, and this does nothing. */
+  private setAside(mirror: QueueMirror, seqs: readonly number[]): void {
+    const op = { name: 'qaside', args: [mirror.number, this.lessee, ...seqs], messages: seqs.length }
+    this.turns.task(op, { frees: true }).catch(() => this.uncertain.add(mirror))
   }
 
   private async bodiesOf({ number }: QueueMirror, seqs: readonly number[]): Promise<(Buffer | null)[]> {
@@ -147,7 +154,7 @@ export class QueueLeases {
   async wireOf(delivery: DeliveryId): Promise<string | Uint8Array | undefined> {
     const held = this.held.get(delivery)
     const [body] = held ? await this.bodiesOf(held.mirror, [held.seq]) : []
-    return body ? decodeBody(body).wire : undefined
+    return readBody(body)?.wire
   }
 
   settle(settlement: Settlement, mirror: QueueMirror | undefined): void {

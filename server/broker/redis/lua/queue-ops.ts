@@ -52,17 +52,20 @@ ops.qack = function(at)
   end
   if #held == 0 then return lost end
   local heads = call('HMGET', q.key(s.k, ':h'), unpack(held))
+  for i, seq in ipairs(held) do heads[i] = q.whole(s, seq, heads[i]) end
   call('SREM', key, unpack(held))
   call('HDEL', q.key(s.k, ':h'), unpack(held))
   call('HDEL', q.key(s.k, ':m'), unpack(held))
   if call('HLEN', q.key(s.k, ':f')) > 0 then call('HDEL', q.key(s.k, ':f'), unpack(held)) end
   local keys, members = {}, {}
   for i, seq in ipairs(held) do
-    local _, flags, _, bytes, _, _, _, keyAt = struct.unpack(STORED, heads[i])
-    s.bytes = s.bytes - bytes
-    if flags % 2 == 1 then
-      keys[#keys + 1] = string.sub(heads[i], keyAt)
-      members[#members + 1] = q.member(keys[#keys], tonumber(seq))
+    if heads[i] then
+      local _, flags, _, bytes, _, _, _, keyAt = struct.unpack(STORED, heads[i])
+      s.bytes = s.bytes - bytes
+      if flags % 2 == 1 then
+        keys[#keys + 1] = string.sub(heads[i], keyAt)
+        members[#members + 1] = q.member(keys[#keys], tonumber(seq))
+      end
     end
   end
   if #keys > 0 then
@@ -85,6 +88,23 @@ ops.qend = function(at)
   local e = q.ending(a, 1)
   if not q.canEnd(e) then return { x = 'LOST' } end
   q.doEnd(e)
+  return {}
+end
+
+-- number, lessee, seqs…: what the lease has brought cannot be read.
+ops.qaside = function(at)
+  local a = argumentsAt(at)
+  local s = q.load(a[1])
+  if not s then return {} end
+  for i = 3, #a do
+    local seq = tonumber(a[i])
+    if q.isHeld(s, a[2], seq) then
+      local h = q.headerOf(s, seq)
+      q.release(s, a[2], seq, h)
+      q.setAside(s, seq, h)
+    end
+  end
+  q.heads(s)
   return {}
 end
 
@@ -113,19 +133,21 @@ function q.leaseSome(s, line, count, bytes, result)
   local heads = fetch(q.key(s.k, ':h'), seqs)
   local failed = q.failuresOf(s, seqs)
   for i, seq in ipairs(seqs) do
-    local _, flags, _, size, _, expires, _, keyAt = struct.unpack(STORED, heads[i])
+    local head = q.whole(s, seq, heads[i])
+    local _, flags, _, _, size, expires, _, keyAt = struct.unpack(STORED, head or NO_HEADER)
     if result.bytes >= bytes then
       back[#back + 1] = popped[2 * i]
       back[#back + 1] = seq
+    elseif not head then q.drop(s, tonumber(seq), q.unreadable())
     elseif expires > 0 and expires <= now then
       -- More have expired than one step takes out.
       call('ZADD', line, popped[2 * i], seq)
-      q.drop(s, tonumber(seq), q.parse(heads[i]))
+      q.drop(s, tonumber(seq), q.parse(head))
     else
       out[#out + 1] = seq
       result.bytes, s.wbytes, s.flight = result.bytes + size, s.wbytes - size, s.flight + 1
       if expires > 0 then call('ZREM', q.key(s.k, ':x'), seq) end
-      if flags % 2 == 1 then keys[#keys + 1] = string.sub(heads[i], keyAt) end
+      if flags % 2 == 1 then keys[#keys + 1] = string.sub(head, keyAt) end
       result.g[#result.g + 1] = tonumber(seq)
       local failure = q.readFailure(failed[i])
       if failure then
@@ -162,7 +184,7 @@ ops.qlease = function(at)
   -- Nodes that have something to do with it as well get their share.
   local others = call('ZCARD', q.key(s.k, ':w')) + call('ZCOUNT', q.key(s.k, ':wc'), now - 200, '+inf')
   if others > 0 then count = math.min(count, math.ceil(call('ZCARD', line) / (others + 1))) end
-  while #result.g < count and result.bytes < bytes do
+  while #result.g < count and result.bytes < bytes and #aside < 500 do
     q.heads(s)
     q.flush(s)
     local out, isMore = q.leaseSome(s, line, math.min(count - #result.g, 100), bytes, result)
@@ -221,8 +243,10 @@ ops.qpurge = function(at)
     local h = q.headerOf(s, seq)
     q.moved(call('HGET', q.key(s.k, ':m'), seq), 'q' .. s.k .. '=' .. each)
     q.takeOut(s, seq, h)
-    q.forget(s, seq, h)
-    s.dropped = s.dropped + 1
+    if h.isUnreadable then q.setAside(s, seq, h) else
+      q.forget(s, seq, h)
+      s.dropped = s.dropped + 1
+    end
   end
   return { #seqs, to }
 end
@@ -320,8 +344,8 @@ ops.qlapsed = function(at)
     local seqs = call('SRANDMEMBER', q.key(n, ':l:' .. a[1]), 500 - #found)
     if #seqs == 0 then call('SREM', P .. 'l:' .. a[1], n) end
     for _, seq in ipairs(seqs) do
-      local f = call('HGET', q.key(n, ':f'), seq)
-      found[#found + 1] = { tonumber(n), tonumber(seq), f and (struct.unpack('>I4', f)) or 0 }
+      local f = q.readFailure(call('HGET', q.key(n, ':f'), seq))
+      found[#found + 1] = { tonumber(n), tonumber(seq), f and f.attempts or 0 }
     end
     if #found >= 500 then break end
   end

@@ -1,5 +1,7 @@
 /** What is looked up in queues. Nothing is changed here. */
 export const QUEUE_READS = String.raw`
+function q.mend() return nil end
+
 -- Figures, when the oldest was published, since when the oldest is ready, and the first groups that are parked.
 function q.look(n)
   local s = q.load(n)
@@ -22,7 +24,7 @@ end
 reads.queues = function(a)
   local found = {}
   q.mono()
-  for _, n in ipairs(a) do found[#found + 1] = q.look(n) end
+  for _, n in ipairs(a) do found[#found + 1] = guarded('queue ' .. n, q.look, n) end
   return cjson.encode(found)
 end
 
