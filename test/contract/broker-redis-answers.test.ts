@@ -145,7 +145,7 @@ describe.runIf(SLOW).each(OUTCOMES)(
     const TIMEOUT = 30_000
     const isDone = outcome === 'had done it'
 
-    /** All that can be leased of so many, which are first attempts. */
+    /** Leases this many messages, which are first attempts. */
     async function leaseAgain(broker: Broker, count: number): Promise<Delivery[]> {
       const leased: Delivery[] = []
       await expect.poll(async () => leased.push(...(await leaseFrom(broker)))).toBe(count)
