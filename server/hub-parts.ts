@@ -267,7 +267,7 @@ function dispatchParts(
 function httpParts(
   { config, broker, bus, authenticator, unexpected }: HubBasis,
   { refusals, traffic, proxies, admission, messages, frameTime }: LimitParts,
-  { topics }: TopicParts,
+  { topics, streams, queues }: TopicParts,
   { metrics, call }: MonitorParts,
   { connections }: { readonly connections: OpenConnections },
   { accepts }: HubView,
@@ -275,7 +275,7 @@ function httpParts(
   const { frameBytes, window, path } = config
   const origins = new Origins(config.allowedOrigins, () => authenticator.isLocal)
   const upgrades = new UpgradeCheck(proxies, origins, admission, traffic, refusals)
-  const shared = { topics, broker, admission, traffic, frameTime, unexpected }
+  const shared = { topics, streams, queues, broker, admission, traffic, frameTime, unexpected }
   const publisher = new HttpPublisher({ ...shared, limits: messages, window, accepts })
   const open = (socket: EngineSocket, address: string, access: Access): SocketHandlers => {
     if (!accepts()) throw new FanfareError('shutting_down')

@@ -5,7 +5,7 @@ import { isJson, publishesOf, rawJsonOf, readBody, requireJson } from './body.ts
 import { headersOf } from './header-params.ts'
 import { type Answer, type HttpExchange, jsonText, OPENING, type Operation, STORING } from './operation.ts'
 import { problemOf, problemResponse } from './problem.ts'
-import type { Result } from './publisher.ts'
+import { EXPLAINED, type Result } from './publisher.ts'
 import { Duration, Instant, Problem, Publish, Receipt } from './schemas.ts'
 
 const REFUSALS: readonly ErrorCode[] = [
@@ -24,9 +24,8 @@ const REFUSALS: readonly ErrorCode[] = [
 ]
 
 const JSON_TYPE = 'application/json'
-/** Maximum publishes per request, and maximum refusals with a detail: a response must not be far larger than its request. */
+/** Maximum publishes per request. */
 const MAX_BATCH = 10_000
-const EXPLAINED = 100
 const KEY = { 'Idempotency-Key': 'The id of the message, where the publish has none; in a batch, followed by .0, .1 …' }
 
 const receipt: Answer = {

@@ -1,17 +1,24 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FanfareError } from '../../shared/errors.ts'
+import { withNearest } from '../admin/nearest.ts'
 import type { Access } from '../auth/access.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { FrameTime } from '../connection/frame-time.ts'
+import { nameIn } from '../connection/refusal.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { Admission } from '../limit/admission.ts'
 import { exceeded, type LimitName } from '../limit/limits.ts'
 import type { Allowance, MessageLimits } from '../limit/message-limits.ts'
 import type { Traffic } from '../monitor/traffic.ts'
+import type { Queues } from '../queue/queues.ts'
+import type { Streams } from '../stream/streams.ts'
 import { receiptFields } from '../topic/receipt.ts'
 import type { Topics } from '../topic/topics.ts'
 import { type Refusal, refusalOf } from './problem.ts'
 import { publishFrameOf } from './publish-fields.ts'
+
+/** Refusals of a request with a detail: a response must not be far larger than its request, nor its names compared too often. */
+export const EXPLAINED = 100
 
 /** The outcome of a publish: its receipt as JSON, or the refusal. */
 export type Result = { readonly receipt: string } | { readonly refusal: Refusal }
@@ -29,6 +36,8 @@ export interface PublishRequest {
 /** What publishing over HTTP needs from the hub. */
 export interface HttpPublisherParts {
   readonly topics: Pick<Topics, 'publish'>
+  readonly streams: Streams
+  readonly queues: Queues
   readonly broker: Pick<Broker, 'withdraw'>
   readonly admission: Admission
   readonly limits: MessageLimits
@@ -88,6 +97,7 @@ export class HttpPublisher {
 class PublishingRequest {
   private readonly parts: HttpPublisherParts
   private readonly request: PublishRequest
+  private refusals = 0
   private stopped = false
 
   constructor(parts: HttpPublisherParts, request: PublishRequest) {
@@ -150,10 +160,10 @@ class PublishingRequest {
         access.require('publish', frame.topic)
         this.parts.topics.publish(frame, access.publisher, this, {
           published: (_, id, kept) => resolve({ receipt: `{${receiptFields(id, kept)}}` }),
-          notPublished: (_, error) => resolve({ refusal: this.refused(error) }),
+          notPublished: (_, error) => resolve({ refusal: this.refused(error, item) }),
         })
       } catch (error) {
-        resolve({ refusal: this.refused(error) })
+        resolve({ refusal: this.refused(error, item) })
       }
     })
   }
@@ -164,11 +174,12 @@ class PublishingRequest {
     return { refusal: this.refused(new FanfareError('rate_limited', exceeded(limit))) }
   }
 
-  /** Counts a refusal. A bug costs the publish that met it. */
-  private refused(thrown: unknown): Refusal {
+  /** Counts a refusal, and names what was probably meant. A bug costs the publish that met it. */
+  private refused(thrown: unknown, about?: unknown): Refusal {
     const { traffic, unexpected } = this.parts
     if (thrown instanceof FanfareError) traffic.refused(thrown.code)
     else unexpected.report('http', thrown)
-    return refusalOf(thrown)
+    if (++this.refusals > EXPLAINED) return refusalOf(thrown)
+    return refusalOf(withNearest(thrown, { name: nameIn(about) }, this.parts, this.request.access))
   }
 }

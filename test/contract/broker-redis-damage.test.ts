@@ -20,8 +20,14 @@ async function brokerWithQueues(): Promise<{ broker: Broker & { readonly remote:
   return { broker, act: (name, ...args) => command(redis, name, ...args) }
 }
 
-const enqueue = (broker: Broker, data: unknown, more: { key?: string; queue?: string } = {}) =>
-  publishTo(broker, { topic: 't', data, streams: [], queues: [more.queue ?? 'q'], ...(more.key && { key: more.key }) })
+interface More {
+  readonly key?: string
+  readonly queue?: string
+  readonly priority?: number
+}
+
+const enqueue = (broker: Broker, data: unknown, { queue = 'q', ...more }: More = {}) =>
+  publishTo(broker, { topic: 't', data, streams: [], queues: [queue], ...more })
 
 /** Consumes everything that comes, and gives its data. */
 async function consumed(broker: Broker, queue = 'q'): Promise<unknown[]> {
@@ -54,18 +60,21 @@ const BODIES: [string, (act: Act) => Promise<unknown>][] = [
 ]
 
 describe('a message of a queue in Redis', () => {
-  for (const key of [undefined, 'k']) {
-    const kind = key === undefined ? '' : 'of a group, '
+  // A plain message is stored in another way than one with a key or a priority.
+  for (const [kind, more] of [
+    ['', { priority: 5 }],
+    ['of a group, ', { key: 'k' }],
+  ] as const) {
     it.each(HEADERS)(`${kind}whose header %s is delivered, and those after it`, async (_, damage) => {
       const { broker, act } = await brokerWithQueues()
-      for (const n of range(0, 7)) await enqueue(broker, n, { ...(key && { key }) })
+      for (const n of range(0, 7)) await enqueue(broker, n, more)
       await damage(act)
       expect(await consumed(broker)).toEqual(range(0, 7))
     })
 
     it.each(BODIES)(`${kind}whose body %s is set aside, and those after it are delivered`, async (_, damage) => {
       const { broker, act } = await brokerWithQueues()
-      for (const n of range(0, 7)) await enqueue(broker, n, { ...(key && { key }) })
+      for (const n of range(0, 7)) await enqueue(broker, n, more)
       await damage(act)
       expect(await consumed(broker)).toEqual([0, 1, 2, 4, 5, 6])
       expect(broker.remote.damaged).toBe(1)
@@ -82,6 +91,40 @@ describe('a message of a queue in Redis', () => {
     expect(await broker.queues(['q'])).toMatchObject([{ depth: 0, ready: 0, inFlight: 0, bytes: 0 }])
     await enqueue(broker, 'next', { key: 'k0' })
     expect(await consumed(broker)).toEqual(['next'])
+  })
+
+  it.each([
+    ['rubbish', 3],
+    ['', 0],
+    ['3\n', 3],
+    [`3\n${'\x7f'.repeat(80)}`, 6],
+  ])(
+    'that is plain and was overwritten with %j is set aside, and those after it are delivered',
+    async (value, place) => {
+      const { broker, act } = await brokerWithQueues()
+      for (const n of range(0, 7)) await enqueue(broker, n)
+      await act('LSET', at(':n'), String(place), value)
+      expect(await broker.queues(['q'])).toMatchObject([{ depth: 7 }])
+      expect(await consumed(broker)).toEqual(range(0, 7).filter((n) => n !== place))
+      expect(broker.remote.damaged).toBe(1)
+      expect(await act('HVALS', '{test}:unreadable')).toEqual([value])
+      expect(await broker.queues(['q'])).toMatchObject([{ depth: 0, bytes: 0, droppedTotal: 1 }])
+    },
+  )
+
+  it('that is plain and was damaged is purged, dead-lettered by overflow, or settled like the others', async () => {
+    const { broker, act } = await brokerWithQueues()
+    for (const n of range(0, 7)) await enqueue(broker, n)
+    await act('LSET', at(':n'), '2', 'x')
+    const [first, second] = await leaseFrom(broker, 'q', 2)
+    await act('HSET', at(':nl'), '0', 'x')
+    await act('HDEL', at(':nl'), '1')
+    for (const delivery of [first, second]) {
+      if (delivery) await settleAt(broker, delivery, { kind: 'nack', error: 'no', delayMs: 0 })
+    }
+    expect(await broker.queues(['q'])).toMatchObject([{ depth: 5, inFlight: 0 }])
+    expect(await broker.purgeQueue('q')).toBe(5)
+    expect(await broker.queues(['q'])).toMatchObject([{ depth: 0, bytes: 0 }])
   })
 
   it('whose group, or failure, cannot be read is delivered in its order', async () => {
@@ -112,11 +155,11 @@ const SPOILT: [string, (act: Act) => Promise<unknown>][] = [
 describe('a queue in Redis', () => {
   it.each(SPOILT)('whose %s takes nothing, and others go on; it can be declared again', async (_, damage) => {
     const { broker, act } = await brokerWithQueues()
-    for (const n of range(0, 3)) await enqueue(broker, n)
+    for (const n of range(0, 3)) await enqueue(broker, n, { priority: 5 })
     await damage(act)
     // The one that finds the damage may not know how it ended.
-    await enqueue(broker, 3).catch(() => {})
-    const both = [enqueue(broker, 4), enqueue(broker, 5, { queue: 'other' })]
+    await enqueue(broker, 3, { priority: 5 }).catch(() => {})
+    const both = [enqueue(broker, 4, { priority: 5 }), enqueue(broker, 5, { queue: 'other' })]
     const [here, there] = await Promise.allSettled(both)
     expect(here).toMatchObject({ status: 'rejected', reason: { code: 'data_damaged' } })
     expect(there).toMatchObject({ status: 'fulfilled' })

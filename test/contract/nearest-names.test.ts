@@ -43,6 +43,18 @@ onEveryEngine('nearest names', (hubs) => {
     )
   })
 
+  it('over HTTP, too, one by one and in a batch', async () => {
+    const { http } = await start()
+    const post = async (path: string, body: unknown) => {
+      const headers = { authorization: 'Bearer root', 'content-type': 'application/json' }
+      return (await fetch(`${http}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })).json()
+    }
+    const meant = (name: string) => ({ status: 404, detail: expect.stringContaining(`Did you mean "${name}"?`) })
+    expect(await post('/v1/queues/oders/messages', 1)).toMatchObject(meant('orders'))
+    const batch = await post('/v1/publish', [{ topic: '$queue.mail' }, { topic: 'a' }, { topic: '$queue.order' }])
+    expect(batch).toMatchObject([meant('mails'), { id: expect.any(String) }, meant('orders')])
+  })
+
   it('but only one that the client sees', async () => {
     const { client } = await start()
     await using own = client('worker')

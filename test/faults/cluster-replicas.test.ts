@@ -1,12 +1,14 @@
 import { pino } from 'pino'
 import { expect, it, onTestFinished } from 'vitest'
 import type { FanfareError } from '../../client/node.ts'
+import type { Delivery } from '../../server/broker/broker.ts'
 import { Keys } from '../../server/broker/redis/keys.ts'
 import { BrokerLink, LinkLost } from '../../server/broker/redis/link.ts'
 import { PromiseCheck } from '../../server/broker/redis/promises.ts'
 import { RedisBroker } from '../../server/broker/redis/redis-broker.ts'
 import { redisAddress } from '../../server/bus/redis/redis-address.ts'
-import { dataOf, publishNumbers, publishTo, streamOptions } from '../setup/brokers.ts'
+import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
+import { dataOf, leaseFrom, publishNumbers, publishTo, settleAt, streamOptions } from '../setup/brokers.ts'
 import { command, durableRedis, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
 import { eventsWith } from '../setup/drafts.ts'
 import type { RedisServer } from '../setup/redis-server.ts'
@@ -92,6 +94,30 @@ it('a cursor is confirmed once the replicas have it', async () => {
   expect(isConfirmed).toBe(false)
   replica.signal('SIGCONT')
   await confirmed
+})
+
+it('a message is delivered, and its ack confirmed, once the replicas have the lease and the ack', async () => {
+  const { primary, replica } = await withReplica()
+  const broker = await brokerAt(primary.url)
+  await broker.declareQueue({ name: 'q', bindings: [], ...QUEUE_DEFAULTS, maxBytes: 1e6 }, false)
+  await publishTo(broker, { topic: 't', streams: [], queues: ['q'] })
+  const told: string[] = []
+  const inFlight = async () => (await broker.queues(['q']))[0]?.inFlight
+  replica.signal('SIGSTOP')
+  const leasing = leaseFrom(broker).finally(() => told.push('leased'))
+  await expect.poll(() => command(primary, 'ZCARD', '{test}:q:1:r')).toBe(0)
+  // More than the answer takes.
+  for (let asked = 0; asked < 5; asked++) expect(await inFlight()).toBe(1)
+  expect(told).toEqual([])
+  replica.signal('SIGCONT')
+  const [delivery] = (await leasing) as [Delivery]
+  replica.signal('SIGSTOP')
+  const acked = settleAt(broker, delivery, { kind: 'ack' }).finally(() => told.push('acked'))
+  await expect.poll(() => command(primary, 'HLEN', '{test}:q:1:m')).toBe(0)
+  for (let asked = 0; asked < 5; asked++) expect(await inFlight()).toBe(0)
+  expect(told).toEqual(['leased'])
+  replica.signal('SIGCONT')
+  await acked
 })
 
 it.runIf(SLOW)('a node does not start on a Redis without its replicas, and says why', async () => {

@@ -3,7 +3,7 @@ import type { BarrierFigures } from '../remote-status.ts'
 import type { BrokerLink } from './link.ts'
 
 /** How long one wait for replicas may take, in milliseconds. Each asks them what they have; one that has just come is not asked by an earlier wait. */
-const WAIT_MS = 250
+const WAIT_MS = 100
 /** Replicas that need more than this are too few, or too slow. */
 const SHORT_MS = 1_000
 const RETRY_MS = 50

@@ -20,7 +20,11 @@ export class Damage {
   /** What a turn has found. */
   inTurn({ u, f }: TurnAnswer): void {
     for (const [queue, seq] of listOf(u)) {
-      const found = { queue: this.nameOf(queue) ?? queue, seq, kept: 'in the hash "unreadable"' }
+      const found = {
+        queue: this.nameOf(queue) ?? queue,
+        seq: seq < 0 ? undefined : seq,
+        kept: 'in the hash "unreadable"',
+      }
       this.found('a message in Redis could not be read, and was set aside', found)
     }
     for (const fault of listOf(f)) this.found('something in Redis is damaged', { fault })

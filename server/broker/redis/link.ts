@@ -157,11 +157,13 @@ export class BrokerLink {
     this.drop()
   }
 
-  /** There is another primary: the old one may hang, and so may an attempt to connect to it. */
+  /** There is another primary: the old one may hang, and so may an attempt to connect to it. The next attempt is worth no wait. */
   private switched(host: string, port: number): void {
-    if (!leadElsewhere(this.isUp ? this.all : this.trying, host, port)) return
-    if (this.isUp) this.lost(`Sentinel has named another primary, ${host}:${port}`)
-    else for (const redis of this.trying) redis.disconnect()
+    this.failures = 0
+    if (this.isUp) {
+      if (leadElsewhere(this.all, host, port)) this.lost(`Sentinel has named another primary, ${host}:${port}`)
+    } else if (!this.isConnecting) this.connectLater()
+    else if (leadElsewhere(this.trying, host, port)) for (const redis of this.trying) redis.disconnect()
   }
 
   /** Connections that are open. */

@@ -35,6 +35,11 @@ export interface Place {
   readonly lost: { readonly from: number; readonly turns: number } | undefined
 }
 
+/** What follows the space in the answer of `JOIN`. */
+type Joined = [seq: number, isNew: number, time: number, ahead: number, hadReplicas: number]
+
+const NEW_EPOCHS = 'Redis was restarted or replaced, and may have lost something: all streams have a new epoch'
+
 interface Refused extends Partial<HeardTime> {
   readonly x: string
   readonly last?: number
@@ -98,9 +103,11 @@ export class Writer {
     const unknown = wasUncertain ? this.seq + 1 : 0
     const args = [this.time.any, this.node, this.name, LAPSE_MS, randomId(10), ...how, unknown, isFirstTime ? 1 : 0]
     const sentAt = performance.now()
-    const joined = (await this.link.read(JOIN, args)) as [Buffer, number, number, number, number] | [Buffer]
+    const joined = (await this.link.read(JOIN, args)) as [Buffer, ...Joined] | [Buffer]
     if (joined.length === 1) throw mayNotJoin(String(joined[0]), this.link.keys)
-    const [space, seq, isNew, time, ahead] = joined
+    const [space, seq, isNew, time, ahead, hadReplicas] = joined
+    if (hadReplicas >= 0)
+      this.log.warn({ isLossless, hasLost, hadReplicas, clusterReplicas: this.replicas }, NEW_EPOCHS)
     // The first hub of all takes the clock of Redis as it is.
     if (isFirstTime) this.time.learn({ time, ahead }, sentAt)
     else await this.time.settle({ time, ahead }, sentAt, this.node)

@@ -202,10 +202,12 @@ export class RedisLink {
     await hearing.subscribe(...this.channels)
   }
 
-  /** There is another primary: the old one may hang, and so may an attempt to connect to it. */
+  /** There is another primary: the old one may hang, and so may an attempt to connect to it. The next attempt is worth no wait. */
   private switched(host: string, port: number): void {
-    if (!leadElsewhere(this.trying, host, port)) return
-    if (this.isUp) this.lost(`Sentinel has named another primary, ${host}:${port}`)
+    this.failures = 0
+    if (this.retry) this.connectLater()
+    else if (!leadElsewhere(this.trying, host, port)) return
+    else if (this.isUp) this.lost(`Sentinel has named another primary, ${host}:${port}`)
     else for (const redis of this.trying) redis.disconnect()
   }
 
@@ -221,9 +223,11 @@ export class RedisLink {
 
   private connectLater(): void {
     if (this.isClosed) return
+    clearTimeout(this.retry)
     const wait = Math.min(FIRST_WAIT_MS * 2 ** this.failures++, LONGEST_WAIT_MS)
     this.retry = setTimeout(
       () => {
+        this.retry = undefined
         this.connect().then(
           () => this.log.info('back among the other nodes'),
           (error) => {

@@ -33,7 +33,7 @@ end
 -- The header of a message, made from its body: of the default priority, and without a delay.
 function q.mend(s, seq)
   local body = call('HGET', q.key(s.k, ':m'), seq)
-  local time, scoped, from = string.match(body or '', '^(%d+)\n[^\n]*\n([01])\n[^\n]*\n()')
+  local time, scoped, from = string.match(body or '', '^(%d+)\n([01])\n[^\n]*\n[^\n]*\n()')
   if not from or #body < from + 21 then return nil end
   local flags, topic, id, keyBytes, rest, payload = struct.unpack('>BBHHI4I4', body, from)
   local size = 22 + topic + id + keyBytes + rest + payload
@@ -59,6 +59,29 @@ function q.setAside(s, seq, h)
   aside[#aside + 1] = { tonumber(s.k), tonumber(seq) }
   q.forget(s, seq, h)
   s.dropped = s.dropped + 1
+end
+
+-- The number of a message that is whole; nothing if it cannot be read.
+function q.memberIn(v)
+  local member = string.match(v, '^(%d+)\n')
+  local at = member and #member + 1
+  if not at or #v <= at + WHOLE then return nil end
+  local flags, priority = string.byte(v, at + 9, at + 10)
+  return flags <= 3 and priority <= 9 and member
+end
+
+-- New ones at the head that cannot be read are set aside, without a number. Gives how many.
+function q.dropNew(s)
+  local count, key = 0, q.key(s.k, ':n')
+  while #aside < 500 do
+    local v = call('LINDEX', key, 0)
+    if not v or q.memberIn(v) then break end
+    call('LPOP', key)
+    count, s.size, s.dropped = count + 1, s.size - 1, s.dropped + 1
+    call('HSET', P .. 'unreadable', s.k .. ':new-' .. text(s.dropped), v)
+    aside[#aside + 1] = { tonumber(s.k), -1 }
+  end
+  return count
 end
 
 -- The head of a group cannot be read.

@@ -34,6 +34,7 @@ end
  * also if a node has seen that it did (`hasLost`), a new incarnation begins, once. With more replicas than were waited for, it may have been a failover, which
  * loses what the new primary had not got. `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee,
  * number of a turn whose outcome is unknown or 0, whether it did not know the time`: if that turn comes late, it does nothing.
+ * Gives the space, the last turn of the node, whether it is new, the time, and the replicas of the run before if a new incarnation began, otherwise -1.
  * Refused while the space is being copied (`COPYING`), if it holds an unfinished copy (`UNFINISHED`), and for data of another format (its number).
  */
 export const JOIN = `#!lua flags=allow-oom
@@ -55,10 +56,14 @@ if ARGV[13] == '1' and call('ZCOUNT', P .. 'nodes', text(clusterTime()), '+inf')
   call('HDEL', META, 'ahead')
   ahead = 0
 end
+local hadReplicas = -1
 if ARGV[8] == '1' or (run ~= '' and call('HGET', META, 'run') ~= run) then
   local had = tonumber(call('HGET', META, 'replicas')) or 0
   local isLossless = ARGV[7] == '1' and tonumber(ARGV[9]) >= had
-  if ARGV[8] == '1' or not isLossless then call('HINCRBY', META, 'incarnation', 1) end
+  if ARGV[8] == '1' or not isLossless then
+    call('HINCRBY', META, 'incarnation', 1)
+    hadReplicas = had
+  end
   call('HSET', META, 'run', run)
 end
 call('HSET', META, 'replicas', ARGV[10])
@@ -71,7 +76,7 @@ call('HSET', P .. 'n:' .. node, 'lessee', ARGV[11])
 call('SADD', P .. 'lessees', ARGV[11])
 local seq = tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0
 if tonumber(ARGV[12]) > 0 then call('HSET', P .. 'n:' .. node, 'seq', ARGV[12], 'answer', '') end
-return { call('HGET', META, 'space'), seq, isNew, time, ahead }
+return { call('HGET', META, 'space'), seq, isNew, time, ahead, hadReplicas }
 `
 
 /**
