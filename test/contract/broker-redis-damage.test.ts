@@ -225,6 +225,7 @@ describe('a stream in Redis', () => {
     expect(here).toMatchObject({ status: 'rejected', reason: { code: 'data_damaged' } })
     expect(there).toMatchObject({ status: 'fulfilled' })
     expect(queued).toMatchObject({ status: 'fulfilled' })
+    expect(await broker.streams(['s'])).toMatchObject([{ first: 0, next: 1 }])
     await broker.deleteStream('s')
     await broker.declareStream(streamOptions(), false)
     expect((await publish('s')).positions['s']?.offset).toBe(0)

@@ -32,7 +32,7 @@ export class StreamInfos {
   of(mirror: StreamMirror): Promise<StreamInfo> {
     return this.reads.orSeen(
       async () => {
-        const look = await this.look(mirror)
+        const look = (await this.look(mirror).catch(ifDamaged)) ?? NOTHING
         this.looks.set(mirror, look)
         return infoOf(mirror, look)
       },

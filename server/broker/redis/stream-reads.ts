@@ -59,7 +59,7 @@ export class StreamReads {
       try {
         return await ask()
       } catch (error) {
-        if (!(error instanceof LinkLost)) throw error
+        if (!(error instanceof LinkLost)) throw String(error).includes('WRONGTYPE') ? otherType() : error
       }
     }
   }
@@ -277,6 +277,13 @@ export class StreamReads {
   forget(mirror: StreamMirror): void {
     this.cache.forget(mirror)
   }
+}
+
+function otherType(): FanfareError {
+  return new FanfareError(
+    'data_damaged',
+    'What is stored in Redis is damaged: a key has another type. Restore a backup.',
+  )
 }
 
 function composedOf(stream: string, blocks: readonly RawBlock[]): ComposedBlock | undefined {
