@@ -11,7 +11,7 @@ const OWN_PROCESS = [
   'test/{browser,cli,demo,docs,driver,faults,fuzz}/**/*.test.ts',
   'test/client/{handlers,liveness,platforms,session,waiting}.test.ts',
   'test/contract/{broker-streams,calls,client,embedding,handler-errors,http-memory,many-names,shutdown,unexpected-errors}.test.ts',
-  'test/contract/{authentication,bus,bus-redis,draining,login,nodes,request-lines,tls,token-renewal}.test.ts',
+  'test/contract/{authentication,bus,bus-redis,draining,login,nodes,redis-connection,request-lines,tls,token-renewal}.test.ts',
   'test/checks.test.ts',
   'test/kit/{hub,long-waits}.test.ts',
   'test/queue/{growing,wanted}.test.ts',
