@@ -23,6 +23,9 @@ import type { RemoteStatus } from './remote-status.ts'
  * the broker cannot tell whether it was stored. An unknown publish is never reported as refused. If it is published again with the
  * same id, it is stored once either way.
  *
+ * **Retries.** A publisher that has lost its connection publishes again what had no answer. What was refused is refused again with
+ * `connection_lost`, if a later retry of the same owner and topic in the same commit was stored: it must not come after that one.
+ *
  * **Routes.** A draft carries the route that the hub computed for it, and the generation of the declarations used for the route.
  * Before it commits a draft with an older generation, the broker asks for a new route (`reroute`), so that no message misses a
  * stream or queue that was declared before it, and none is refused because one of its places no longer exists. A draft that waits
@@ -287,6 +290,8 @@ export interface Draft extends MessageParts {
    * something is left where the first one was stored: not all of it has been deleted or purged.
    */
   readonly ownId: boolean
+  /** It was published before, on a connection that was lost before the answer. It may have been stored. */
+  readonly isRetry: boolean
   readonly route: Route
   /** For queues: priority 0 to 9, and when it is due, in milliseconds since 1970. */
   readonly priority: number | undefined
