@@ -1,29 +1,53 @@
 import type { Clock } from '../../shared/clock.ts'
+import type { Broker } from '../broker/broker.ts'
 import type { Nodes } from '../bus/nodes.ts'
-import type { Streams } from '../stream/streams.ts'
 
-/** How long another node may take to learn of a declaration, in milliseconds. One that takes longer is cut off, or about to leave. */
+/** How long this node takes at most to learn of a declaration, in milliseconds. If it takes longer, the node is cut off, or about to leave. */
 const LONGEST_MS = 1_000
-const FIRST_WAIT_MS = 2
 
-export interface DeclarationParts {
-  readonly nodes: Nodes
-  readonly streams: Streams
-  readonly clock: Clock
+interface Waiting {
+  readonly generation: number
+  readonly answer: (isKnown: boolean) => void
 }
 
-/**
- * Waits until the other nodes know all that this one knows to be declared. A client that was told of a declaration may publish on any
- * node, and a node that does not know of it would store nothing, and say nothing.
- */
-export async function knownEverywhere({ nodes, streams, clock }: DeclarationParts): Promise<void> {
-  const { generation } = streams
-  const since = clock.now()
-  for (let wait = FIRST_WAIT_MS; clock.now() - since < LONGEST_MS; wait *= 2) {
-    const others = await nodes.askOthers('declarations.generation', {})
-    if (others.every((other) => other >= generation)) return
-    await new Promise<void>((resolve) => {
-      clock.setTimeout(resolve, wait)
+/** Which declarations the nodes know: each counts them by their generation. */
+export class KnownDeclarations {
+  private readonly nodes: Nodes
+  private readonly broker: Pick<Broker, 'generation'>
+  private readonly clock: Clock
+  private readonly waiting = new Set<Waiting>()
+
+  constructor(nodes: Nodes, broker: Pick<Broker, 'generation'>, clock: Clock) {
+    this.nodes = nodes
+    this.broker = broker
+    this.clock = clock
+    nodes.answer('declarations.known', ({ generation }) => this.knownHere(generation))
+  }
+
+  /**
+   * Waits until the other nodes know all declarations that this one knows. A client that was told of a declaration may publish on any
+   * node, and a node that does not know of it would store nothing, and say nothing.
+   */
+  async everywhere(): Promise<void> {
+    await this.nodes.askOthers('declarations.known', { generation: this.broker.generation })
+  }
+
+  /** Call when the broker has reported declarations or deletions. */
+  changed(): void {
+    for (const { generation, answer } of this.waiting) if (generation <= this.broker.generation) answer(true)
+  }
+
+  private knownHere(generation: number): boolean | Promise<boolean> {
+    if (generation <= this.broker.generation) return true
+    return new Promise((resolve) => {
+      const answer = (isKnown: boolean) => {
+        this.clock.clearTimeout(timer)
+        this.waiting.delete(waiting)
+        resolve(isKnown)
+      }
+      const waiting = { generation, answer }
+      const timer = this.clock.setTimeout(() => answer(false), LONGEST_MS)
+      this.waiting.add(waiting)
     })
   }
 }
