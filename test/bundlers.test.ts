@@ -1,24 +1,19 @@
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Hub, startHub } from '../server/index.ts'
+import { esbuild, from } from './setup/esbuild.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
-/** As much of the two bundlers as is used. They come with tsx and vite. */
-interface Esbuild {
-  build(options: object): Promise<unknown>
-}
+/** As much of it as is used. It comes with vite. */
 interface Rolldown {
   build(options: object): Promise<unknown>
 }
-const from = (owner: string) => createRequire(createRequire(import.meta.url).resolve(owner))
-const esbuild = from('tsx')('esbuild') as Esbuild
 const rolldown = (await import(from('vite').resolve('rolldown'))) as Rolldown
 
 const PROGRAM = `

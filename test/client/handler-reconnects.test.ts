@@ -5,6 +5,7 @@ import { expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { connect } from '../../client/node.ts'
 import { startHub } from '../../server/index.ts'
+import { block } from '../setup/block.ts'
 import { FlakyNetwork } from '../setup/flaky-network.ts'
 import { range } from '../setup/streams.ts'
 import { hearUncaught } from '../setup/uncaught.ts'
@@ -36,8 +37,7 @@ it('a handler that blocks while its client reconnects sends nothing on a socket 
     network.cut()
     ;[hangs] = (await connecting) as [Socket]
     await nextTurn()
-    const until = performance.now() + 400
-    while (performance.now() < until);
+    block(400)
   })
   await expect.poll(() => hangs).toBeDefined()
   await wait(500)

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Client, Consumer, Delivery } from '../../client/node.ts'
 import { connect } from '../../client/node.ts'
 import { type Hub, startHub } from '../../server/index.ts'
+import { block } from '../setup/block.ts'
 import { FlakyNetwork } from '../setup/flaky-network.ts'
 import { untilQueue } from '../setup/queues.ts'
 import { range } from '../setup/streams.ts'
@@ -40,10 +41,6 @@ async function fill(count: number, queue: object = {}): Promise<void> {
 const settled = (wanted: Partial<Record<'ackedTotal' | 'deadLetters' | 'depth', number>>) =>
   untilQueue(operator, 'q', (info) => Object.entries(wanted).every(([name, value]) => info[name as 'depth'] === value))
 
-const block = (ms: number) => {
-  const until = performance.now() + ms
-  while (performance.now() < until);
-}
 /** A handler that hangs, until the test is over. */
 const hang = () => new Promise<void>((resolve) => hanging.push(resolve))
 

@@ -1,9 +1,13 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { expect, it } from 'vitest'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { launchBrowser } from '../setup/browser.ts'
+import { esbuild } from '../setup/esbuild.ts'
 import { OwnProcess } from '../setup/own-process.ts'
 
 const FOLDER = new URL('../../demo/examples/', import.meta.url)
+const OUTPUT = fileURLToPath(new URL('../output/', import.meta.url))
 const MAX_LINES = 60
 /** What each example prints; a pattern where it depends on the machine. */
 const PRINTED: Readonly<Record<string, string | RegExp>> = {
@@ -20,6 +24,16 @@ const PRINTED: Readonly<Record<string, string | RegExp>> = {
 /** Those that have a test of their own. */
 const SERVERS = ['chat.html', 'chat.ts']
 
+/** The examples as tsx translates them. Inside the package, so that they find it by its name. */
+let stripped: string
+beforeAll(async () => {
+  mkdirSync(OUTPUT, { recursive: true })
+  stripped = mkdtempSync(join(OUTPUT, 'examples-'))
+  const entryPoints = Object.keys(PRINTED).map((file) => fileURLToPath(new URL(file, FOLDER)))
+  await esbuild.build({ entryPoints, outdir: stripped, format: 'esm', target: 'es2022' })
+})
+afterAll(() => rmSync(stripped, { recursive: true }))
+
 it('each example is short, says how to run it, and is run here', () => {
   const files = readdirSync(FOLDER)
   expect(files.toSorted()).toEqual([...SERVERS, ...Object.keys(PRINTED)].toSorted())
@@ -30,7 +44,7 @@ it('each example is short, says how to run it, and is run here', () => {
 })
 
 it.each(Object.keys(PRINTED))('%s prints what it says', { timeout: 90_000 }, async (file) => {
-  const example = run(file, { PORT: '0' })
+  const example = new OwnProcess(process.execPath, [join(stripped, file.replace('.ts', '.js'))], { PORT: '0' })
   expect(await example.exit, example.stderr).toBe(0)
   const printed = PRINTED[file] as string | RegExp
   if (typeof printed === 'string') expect(example.stdout).toBe(printed)
@@ -38,7 +52,7 @@ it.each(Object.keys(PRINTED))('%s prints what it says', { timeout: 90_000 }, asy
 })
 
 it('the chat shows each page the messages of the other, and a late page all of them', { timeout: 90_000 }, async () => {
-  const server = run('chat.ts', { HUB_PORT: '0', PORT: '0' })
+  const server = runWithTsx('chat.ts', { HUB_PORT: '0', PORT: '0' })
   const browser = await launchBrowser()
   try {
     const [, address = ''] = await server.said('stdout', /^(http:.*)\n/)
@@ -60,6 +74,7 @@ it('the chat shows each page the messages of the other, and a late page all of t
   }
 })
 
-function run(file: string, env: Readonly<Record<string, string>> = {}): OwnProcess {
+/** Starts an example as its first line says: `npx tsx`, whose start takes more CPU time than all examples do. */
+function runWithTsx(file: string, env: Readonly<Record<string, string>>): OwnProcess {
   return new OwnProcess(process.execPath, ['--import', 'tsx', `demo/examples/${file}`], env)
 }

@@ -1,3 +1,4 @@
+import { setTimeout as passed } from 'node:timers/promises'
 import { expect, it, onTestFinished } from 'vitest'
 import { type Client, connect, type HubInfo } from '../../client/node.ts'
 import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
@@ -77,7 +78,7 @@ it('an identity is held to its limit over all hubs of a cluster', async () => {
     await answer.arrayBuffer()
     if (answer.ok) taken++
   }
-  while (performance.now() - begin < 5000) await Promise.all(hubs.map(publish))
+  while (performance.now() - begin < 5000) await Promise.all([...hubs.map(publish), passed(5)])
   const seconds = (performance.now() - begin) / 1000
   // What each hub takes at once comes first. Without reports from the other, each would accept its own 50 a second.
   expect(taken).toBeLessThan(2 * 50 + 1.5 * 50 * seconds)

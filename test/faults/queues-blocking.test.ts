@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Client, connect, type Delivery } from '../../client/node.ts'
+import { block } from '../setup/block.ts'
 import { FlakyNetwork } from '../setup/flaky-network.ts'
 import { HubProcess } from '../setup/hub-process.ts'
 import { untilQueue } from '../setup/queues.ts'
@@ -24,11 +25,6 @@ function client(url = hub.url): Client {
   const made = connect(url)
   clients.push(made)
   return made
-}
-
-const block = (ms: number) => {
-  const until = performance.now() + ms
-  while (performance.now() < until);
 }
 
 // The handlers block this process, in which the clients are; the hub is another one.

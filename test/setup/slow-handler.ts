@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { SubscribeOptions } from '../../client/node.ts'
 
-const PROCESS = fileURLToPath(new URL('./slow-handler-process.ts', import.meta.url))
+const PROCESS = fileURLToPath(new URL('./slow-handler-process.js', import.meta.url))
 
 export interface Reading {
   readonly url: string
@@ -32,7 +32,7 @@ export class SlowHandler {
 
   /** Resolves when it is subscribed. */
   static async start(reading: Reading): Promise<SlowHandler> {
-    const child = fork(PROCESS, { execArgv: ['--import', 'tsx'] })
+    const child = fork(PROCESS, { execArgv: [] })
     const reader = new SlowHandler(child)
     child.send(reading)
     await Promise.race([once(child, 'message'), once(child, 'exit')])

@@ -1,8 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
 
+const never = new Int32Array(new SharedArrayBuffer(4))
+
+/** The event loop stands still, and other processes have the core. */
 function block(ms) {
-  const until = performance.now() + ms
-  while (performance.now() < until);
+  Atomics.wait(never, 0, 0, ms)
 }
 
 /**

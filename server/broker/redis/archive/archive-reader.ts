@@ -1,4 +1,5 @@
-import type { Buffer } from 'node:buffer'
+import { Buffer } from 'node:buffer'
+import { FanfareError } from '../../../../shared/errors.ts'
 import type { QueueOptions } from '../../../../shared/queues.ts'
 import type { StreamOptions } from '../../../../shared/streams.ts'
 import {
@@ -17,8 +18,9 @@ import {
 } from '../../archive.ts'
 import { isReplaced, valueName } from '../../rules/last-value.ts'
 import { listOf, type SpaceState } from '../answers.ts'
+import { damagedBlock } from '../damage.ts'
 import type { Argument, BrokerLink } from '../link.ts'
-import { QUEUE_MESSAGES, QUEUE_NUMBERS } from '../lua/archive.ts'
+import { NEW_MESSAGES, QUEUE_MESSAGES, QUEUE_NUMBERS } from '../lua/archive.ts'
 import { QUEUE_LOOK, STATE } from '../lua/reads.ts'
 import { messagesOf } from '../raw-block.ts'
 import { StreamMirror } from '../stream-mirror.ts'
@@ -34,6 +36,8 @@ interface NumberedQueue {
 const PAGE_BLOCKS = 64
 const PAGE_CHAPTERS = 50
 
+const NO_FAILURE = Buffer.alloc(0)
+
 /** Reads a space of a Redis as the records of an archive. */
 export class ArchiveReader {
   private readonly link: BrokerLink
@@ -41,7 +45,7 @@ export class ArchiveReader {
 
   constructor(link: BrokerLink) {
     this.link = link
-    this.reads = new StreamReads(link, { any: '', ofPosition: (time) => time })
+    this.reads = new StreamReads(link, { any: '', ofPosition: (time) => time }, damagedBlock)
   }
 
   async names(): Promise<Names> {
@@ -143,6 +147,28 @@ export class ArchiveReader {
 
   /** In order, with those that consumers had on lease. `ahead`: how much later the times of the queue are than those of the clock. */
   private async *waiting(number: number, ahead: number): AsyncIterable<QueueMessage> {
+    const others = this.others(number, ahead)
+    let other = await others.next()
+    for await (const message of this.newOnes(number, ahead)) {
+      for (; !other.done && other.value.seq < message.seq; other = await others.next()) yield other.value
+      yield message
+    }
+    for (; !other.done; other = await others.next()) yield other.value
+  }
+
+  /** Those that no consumer has had. */
+  private async *newOnes(number: number, ahead: number): AsyncIterable<QueueMessage> {
+    for (let from = 0; ; ) {
+      const found = (await this.run(NEW_MESSAGES, number, from, BATCH_BYTES)) as Buffer[]
+      if (found.length === 0) return
+      for (let at = 0; at < found.length; at += 3, from++) {
+        const [seq, header, body] = found.slice(at, at + 3) as [Buffer, Buffer, Buffer]
+        yield messageIn(Number(seq), header, body, NO_FAILURE, ahead)
+      }
+    }
+  }
+
+  private async *others(number: number, ahead: number): AsyncGenerator<QueueMessage, void> {
     const leased = await this.leased(number)
     for (let from = 0, at = 0; ; ) {
       const range = [from, '+inf', 'BYSCORE', 'LIMIT', 0, BATCH_RECORDS] as const
@@ -176,7 +202,8 @@ export class ArchiveReader {
       const found = (await this.run(QUEUE_MESSAGES, number, BATCH_BYTES, ...some)) as Buffer[]
       for (let at = 0; at < found.length; at += 3) {
         const [header, body, failure] = found.slice(at, at + 3) as [Buffer, Buffer, Buffer]
-        yield messageIn(seqs[done++] as number, header, body, failure, ahead)
+        const seq = seqs[done++] as number
+        yield whole(() => messageIn(seq, header, body, failure, ahead))
       }
     }
   }
@@ -187,7 +214,7 @@ export class ArchiveReader {
       if (found.length === 0) return
       for (let at = 0; at < found.length; at += 4) {
         const [id, note, , body] = found.slice(at, at + 4) as [Buffer, Buffer, Buffer, Buffer]
-        const letter = letterIn(Number(id) - 1, note, body)
+        const letter = whole(() => letterIn(Number(id) - 1, note, body))
         from = letter.letter + 1
         yield letter
       }
@@ -241,4 +268,16 @@ function placesIn(
     ;(place.startsWith('s') ? streams : queues)?.push([name, Number(offset)])
   }
   return streams && queues && streams.length + queues.length > 0 ? { streams, queues } : undefined
+}
+
+/** Reads a message. Throws `data_damaged`: a copy without it would not be one. */
+function whole<Message>(read: () => Message): Message {
+  try {
+    return read()
+  } catch {
+    throw new FanfareError(
+      'data_damaged',
+      'A message of a queue in Redis is damaged. Start a hub on it, consume or purge the queues, and copy again.',
+    )
+  }
 }

@@ -1,11 +1,19 @@
 /** What is looked up in queues. Nothing is changed here. */
 export const QUEUE_READS = String.raw`
+function q.mend() return nil end
+function q.dropNew() return 0 end
+
 -- Figures, when the oldest was published, since when the oldest is ready, and the first groups that are parked.
 function q.look(n)
   local s = q.load(n)
   if not s then return nil end
   local oldest, ready = call('ZRANGE', q.key(n, ':o'), 0, 0)[1], false
   oldest = oldest and q.headerOf(s, oldest).time
+  local _, new = q.firstNew(s)
+  if new then
+    ready = q.parse((q.partsOf(new))).time
+    oldest = math.min(oldest or ready, ready)
+  end
   for band = 0, 9 do
     local first = call('ZRANGEBYSCORE', q.key(n, ':r'), band * BAND, '(' .. text((band + 1) * BAND), 'LIMIT', 0, 1)[1]
     if first then
@@ -22,7 +30,7 @@ end
 reads.queues = function(a)
   local found = {}
   q.mono()
-  for _, n in ipairs(a) do found[#found + 1] = q.look(n) end
+  for _, n in ipairs(a) do found[#found + 1] = guarded('queue ' .. n, q.look, n) end
   return cjson.encode(found)
 end
 
@@ -33,7 +41,12 @@ end
 
 -- number, seqs…: the body of each, false for those that are gone.
 reads.bodies = function(a)
-  return call('HMGET', q.key(a[1], ':m'), unpack(a, 2))
+  local bodies = call('HMGET', q.key(a[1], ':m'), unpack(a, 2))
+  for at, body in ipairs(bodies) do
+    local whole = not body and call('HGET', q.key(a[1], ':nl'), a[at + 1])
+    if whole then bodies[at] = string.sub(whole, (string.find(whole, '\n', 1, true) or #whole) + WHOLE + 1) end
+  end
+  return bodies
 end
 
 -- number, seq: how many attempts have failed.
