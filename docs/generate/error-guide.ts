@@ -271,8 +271,8 @@ export const ERROR_GUIDE: Record<ErrorCode, readonly [cause: string, fix: string
     'Choose an empty directory, or the version of the hub that wrote it.',
   ],
   data_damaged: [
-    'The database or its marker cannot be read.',
-    'Restore a backup. The hub changes nothing in a damaged directory.',
+    'The database or its marker cannot be read; or, in a cluster, a block of a stream, or the state of a stream or queue in Redis.',
+    'Restore a backup. The hub changes nothing in a damaged directory. In a cluster, do what the message says.',
   ],
   data_unusable: [
     'The hub cannot create, open or lock files in the data directory. The message has the reason of the platform.',

@@ -7,6 +7,7 @@ import { overtakenAmong, wasOvertaken } from '../overtaken.ts'
 import type { WaitingPublish } from '../waiting.ts'
 import { type CommitEvent, listOf, type OpResult } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
+import { damagedPlace } from './damage.ts'
 import type { EncodedAck, EncodedDraft, PublishingAck, PublishOps } from './publish-op.ts'
 import { fullQueue, type WaitingDrafts } from './waiting-drafts.ts'
 import type { Op } from './writer.ts'
@@ -213,6 +214,19 @@ export class TurnPublishes {
     const overtaken = overtakenAmong(drafts, (draft) => known.has(draft))
     if (overtaken.size === 0) return
     for (const slot of published) if (overtaken.has(slot.encoded.draft)) slot.answer ??= wasOvertaken()
+  }
+
+  /** Some go to a stream or queue that is damaged. */
+  damaged({ d }: OpResult): void {
+    for (const [place, count, number] of listOf(d)) {
+      const stream = this.log.streamOf(number)?.options.name
+      const name = stream ?? this.log.queueOf(number)?.options.name ?? ''
+      const error = damagedPlace(stream === undefined ? 'queue' : 'stream', name)
+      for (const slot of this.open.slice(place - 1, place - 1 + count)) {
+        if (slot.ack) refuseAck(slot.ack, error)
+        else slot.answer = error
+      }
+    }
   }
 
   /** Some acks have lost their leases. */
