@@ -23,8 +23,7 @@ import type { RemoteStatus } from './remote-status.ts'
  * the broker cannot tell whether it was stored. An unknown publish is never reported as refused. If it is published again with the
  * same id, it is stored once either way.
  *
- * **Retries.** A publisher that has lost its connection publishes again what had no answer. What was refused is refused again with
- * `connection_lost`, if a later retry of the same owner and topic in the same commit was stored: it must not come after that one.
+ * **Retries.** What was refused is not stored after a later retry of its owner on its topic: see `overtaken.ts`.
  *
  * **Routes.** A draft carries the route that the hub computed for it, and the generation of the declarations used for the route.
  * Before it commits a draft with an older generation, the broker asks for a new route (`reroute`), so that no message misses a
