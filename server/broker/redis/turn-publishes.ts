@@ -3,6 +3,7 @@ import { sentence } from '../../../shared/error-text.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/streams.ts'
 import type { Draft, Kept } from '../broker.ts'
+import { overtakenAmong, wasOvertaken } from '../overtaken.ts'
 import type { WaitingPublish } from '../waiting.ts'
 import { type CommitEvent, listOf, type OpResult } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
@@ -205,6 +206,16 @@ export class TurnPublishes {
       const slot = identified[at]
       if (slot) slot.answer = { duplicate: true, positions, queues }
     }
+    this.refuseOvertaken()
+  }
+
+  private refuseOvertaken(): void {
+    const published = this.slots.filter(({ ack }) => !ack)
+    const known = new Set(published.filter(({ answer }) => isDuplicate(answer)).map(({ encoded }) => encoded.draft))
+    const drafts = published.map(({ encoded }) => encoded.draft)
+    const overtaken = overtakenAmong(drafts, (draft) => known.has(draft))
+    if (overtaken.size === 0) return
+    for (const slot of published) if (overtaken.has(slot.encoded.draft)) slot.answer ??= wasOvertaken()
   }
 
   /** Some go to a stream or queue that is damaged. */
@@ -341,6 +352,10 @@ function refuseAck(ack: AckSlot, error: FanfareError): void {
 
 function isKept({ encoded: { draft } }: Slot): boolean {
   return draft.route.streams.length > 0 || draft.route.queues.length > 0
+}
+
+function isDuplicate(answer: Slot['answer']): boolean {
+  return typeof answer === 'object' && !(answer instanceof FanfareError) && answer.duplicate
 }
 
 function asDuplicate(answer: Slot['answer']): Slot['answer'] {
