@@ -50,6 +50,31 @@ describe('nodes with one Redis', () => {
     await settleAt(a, delivery, ack, { queue: 'q0', drafts: drafts.slice(1) })
   })
 
+  it.each([
+    ['drop-oldest', { maxMessages: 10 }],
+    ['dead-letter', { maxMessages: 10 }],
+    ['drop-oldest', { maxBytes: 1000 }],
+  ] as const)(
+    'reach a limit that was lowered by much step by step, and take publishes meanwhile: %s, %o',
+    async (overflow, limit) => {
+      const redis = await redisOf()
+      const a = await brokerAt(redis.url)
+      await a.declareQueue(queueOptions({ overflow }), false)
+      await Promise.all(range(0, 4000).map((n) => publishTo(a, { topic: 't', data: n, streams: [], queues: ['q'] })))
+      await a.declareQueue(queueOptions({ overflow, ...limit }), true)
+      const depth = async () => (await a.queues(['q']))[0]?.depth ?? 0
+      const before = await depth()
+      await publishTo(a, { topic: 't', data: 'new', streams: [], queues: ['q'] })
+      // One publish does not have to wait for all of it.
+      expect(await depth()).toBeGreaterThan(10)
+      expect(await depth()).toBeLessThan(before)
+      await expect.poll(depth, { timeout: 20_000 }).toBeLessThanOrEqual(10)
+      const left = (await leaseFrom(a)).map(({ wire }) => JSON.parse(String(wire)).data)
+      expect(left.at(-1)).toBe('new')
+      expect(left.slice(0, -1)).toEqual(range(4001 - left.length, 4000))
+    },
+  )
+
   const BLOCKING = { overflow: 'block', maxMessages: 1 } as const
   const enqueue = (broker: Broker, data: unknown) => publishTo(broker, { topic: 't', data, streams: [], queues: ['q'] })
   const isKnown = (broker: Broker) => expect.poll(() => broker.queue('q')).toBeDefined()

@@ -53,7 +53,7 @@ export interface OpResult {
   /** What goes to something that is damaged: the place of the first draft, how many, the number of the stream or queue. */
   readonly d?: readonly (readonly [number, number, number])[]
   /** What has no room: the place of a draft, or of an ack; what becomes of it; the number of the queue. */
-  readonly w?: readonly (readonly [number, number, 'none' | 'wait' | 'later', number])[]
+  readonly w?: readonly (readonly [number, number, 'none' | 'wait', number])[]
 }
 
 export interface TurnAnswer {

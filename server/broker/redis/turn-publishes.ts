@@ -237,16 +237,14 @@ export class TurnPublishes {
     for (const at of listOf(l)) refuseAck(openAcks[at - 1] as AckSlot, new FanfareError('lease_lost'))
   }
 
-  /** Some have no room. Gives the numbers of the queues that have to make room first. */
-  noRoom({ w }: OpResult): Set<number> {
+  /** Some have no room. */
+  noRoom({ w }: OpResult): void {
     const { open, openAcks } = this
-    const makeRoom = new Set<number>()
     const verdicts = new Map<Slot, 'waits' | FanfareError>()
     const full = new Map<AckSlot, FanfareError>()
     for (const [place, ackAt, verdict, number] of listOf(w)) {
       const refusal = fullQueue(this.log.queueOf(number)?.options.name ?? '')
-      if (verdict === 'later') makeRoom.add(number)
-      else if (ackAt > 0) full.set(openAcks[ackAt - 1] as AckSlot, refusal)
+      if (ackAt > 0) full.set(openAcks[ackAt - 1] as AckSlot, refusal)
       else verdicts.set(open[place - 1] as Slot, verdict === 'wait' ? 'waits' : refusal)
     }
     for (const slot of open) {
@@ -254,7 +252,6 @@ export class TurnPublishes {
       if (ack) this.judgeAck(ack, full.get(ack))
       else slot.answer = this.judge(slot, verdicts.get(slot))
     }
-    return makeRoom
   }
 
   /** What comes after one that waits must not overtake it. */

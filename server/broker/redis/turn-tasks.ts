@@ -21,7 +21,3 @@ export function weightOf({ op: { messages = 1 } }: Task): number {
 export function settledBy(tasks: readonly Task[]): number {
   return tasks.reduce((sum, { settles }) => sum + settles, 0)
 }
-
-export function taskFor(op: Op): Task {
-  return { op, declares: false, frees: true, settles: 0, done() {}, failed() {} }
-}

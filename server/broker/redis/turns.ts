@@ -12,7 +12,7 @@ import { placed } from './placed-message.ts'
 import type { PublishingAck, PublishOps } from './publish-op.ts'
 import type { Figures } from './queue-mirror.ts'
 import { draftsOf, type Publishing, TurnPublishes } from './turn-publishes.ts'
-import { settledBy, type Task, taskFor, weightOf } from './turn-tasks.ts'
+import { settledBy, type Task, weightOf } from './turn-tasks.ts'
 import { placesOf, type WaitingDrafts } from './waiting-drafts.ts'
 import { type Op, SpaceGone, type Writer } from './writer.ts'
 
@@ -332,10 +332,8 @@ export class Turns {
     else if (published.x === 'FAILED') this.refuse(failed(), work, false)
     else if (published.x === 'DAMAGED') publishes.damaged(published)
     else if (published.x === 'LOST') publishes.lost(published)
-    else if (published.x === 'ROOM') {
-      const makeRoom = [...publishes.noRoom(published)]
-      work.open = makeRoom.map((number) => taskFor({ name: 'qroom', args: [number] }))
-    } else {
+    else if (published.x === 'ROOM') publishes.noRoom(published)
+    else {
       await this.reached(work.commit)
       publishes.rerouted()
     }

@@ -2,7 +2,7 @@
 export const QUEUE_MOVES = String.raw`
 -- Room
 
--- What of this has no room, in order: a list of { place, ack, 'none' | 'wait' | 'later', number of the queue }. Nothing is changed but
+-- What of this has no room, in order: a list of { place, ack, 'none' | 'wait', number of the queue }. Nothing is changed but
 -- that this node is called where it waits.
 function q.withoutRoom(units)
   local more, blocked, refused = {}, {}, {}
@@ -30,9 +30,8 @@ end
 function q.roomFor(s, need, m, isBlocked)
   if s.o.ov == 'drop-oldest' or s.o.ov == 'dead-letter' then
     -- All that waits can make room, and what is in flight never does.
-    if s.flight + need.messages > s.o.mm or s.bytes - s.wbytes + need.bytes > s.o.mb then return 'none' end
-    local isMuch = s.size - s.o.mm > 500 or (s.bytes - s.o.mb) * s.size > 500 * s.bytes
-    return isMuch and 'later' or nil
+    local hasNone = s.flight + need.messages > s.o.mm or s.bytes - s.wbytes + need.bytes > s.o.mb
+    return hasNone and 'none' or nil
   end
   local fits = s.size + m[1] + need.messages <= s.o.mm and s.bytes + m[2] + need.bytes <= s.o.mb
   if s.o.ov ~= 'block' then return not fits and 'none' or nil end
@@ -83,10 +82,24 @@ function q.passOn(s)
   if first and first ~= node then q.tell(first, s, 'room') end
 end
 
+-- The limits of a queue in this call. If an update has lowered them by much, it gets there step by step, and takes what comes meanwhile.
+function q.limits(s)
+  if not s.maxMessages then
+    local isMuch = s.size0 - s.o.mm > 500 or (s.bytes0 - s.o.mb) * s.size0 > 500 * s.bytes0
+    s.maxMessages, s.maxBytes = s.o.mm, s.o.mb
+    if isMuch then
+      s.maxMessages = math.max(s.o.mm, s.size0 - 300)
+      s.maxBytes = math.max(s.o.mb, s.bytes0 * (1 - 300 / s.size0))
+    end
+  end
+  return s.maxMessages, s.maxBytes
+end
+
 -- Takes messages from the head, until there is room or most have gone. Tells whether there is room.
 function q.makeRoom(s, messages, bytes, most)
   if s.o.ov ~= 'drop-oldest' and s.o.ov ~= 'dead-letter' then return true end
-  while s.size + messages > s.o.mm or s.bytes + bytes > s.o.mb do
+  local maxMessages, maxBytes = q.limits(s)
+  while s.size + messages > maxMessages or s.bytes + bytes > maxBytes do
     if most <= 0 then return false end
     local seq = q.oldest(s)
     if not seq then return true end

@@ -164,6 +164,7 @@ ops.qtime = function(at)
   q.expire(s, 500)
   q.wake(s, 1000)
   q.trimLetters(s)
+  q.makeRoom(s, 0, 0, 300)
   return {}
 end
 
@@ -209,14 +210,6 @@ ops.qpurge = function(at)
     end
   end
   return { #seqs, to }
-end
-
--- number: makes room in one whose limits have become smaller.
-ops.qroom = function(at)
-  local a = argumentsAt(at)
-  local s = q.load(a[1])
-  if s then q.makeRoom(s, 0, 0, 300) end
-  return {}
 end
 
 -- number: nothing of this node waits for room in it now.

@@ -336,8 +336,9 @@ function q.figures(s, stamp)
   local over = call('ZRANGE', q.key(key, ':x'), 0, 0, 'WITHSCORES')[2]
   local soon = math.min(due and due - q.mono() or 1e15, over and over - now or 1e15)
   local letters = call('XLEN', q.key(key, ':dl'))
-  -- An update has lowered their limit.
-  if letters > s.o.ml then soon = 0 end
+  -- An update has lowered its limits.
+  local drops = s.o.ov == 'drop-oldest' or s.o.ov == 'dead-letter'
+  if letters > s.o.ml or (drops and waiting > 0 and (s.size > s.o.mm or s.bytes > s.o.mb)) then soon = 0 end
   return { tonumber(key), stamp, waiting, s.flight, s.bytes, math.max(startable, startable + s.behind), startable,
     call('ZCARD', q.key(key, ':d')), waiting - s.undue, letters, call('ZCARD', q.key(key, ':p')),
     s.published, s.acked, s.again, s.dropped, s.lost, s.due, math.max(0, soon), s.letter }
