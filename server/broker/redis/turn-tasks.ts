@@ -1,5 +1,25 @@
+import type { Draft } from '../broker.ts'
 import type { OpResult } from './answers.ts'
+import type { QueueMirror } from './queue-mirror.ts'
+import { isPlain } from './queue-record.ts'
 import type { Op } from './writer.ts'
+
+// About what Redis needs for each of these, in microseconds: a turn has to end within a few milliseconds.
+
+const TASK_MICROS = 8
+export const ENDING_MICROS = 25
+export const GIVING_BACK_MICROS = 20
+/** An op that goes through many messages takes as many of them as this. */
+export const LONG_MICROS = 3_500
+/** Whole messages, see `lua/queues.ts`, and others. */
+export const LEASE_MICROS = { whole: 4, inParts: 13 }
+export const ACK_MICROS = { whole: 2, inParts: 12 }
+const STREAM_MICROS = 6
+const QUEUED_MICROS = { whole: 7, inParts: 20 }
+/** Another message goes first. */
+const MAKING_ROOM_MICROS = 20
+/** Of a byte. */
+const BYTE_MICROS = 0.008
 
 /** Something other than messages. */
 export interface Task {
@@ -14,8 +34,25 @@ export interface Task {
   failed(error: Error): void
 }
 
-export function weightOf({ op: { messages = 1 } }: Task): number {
-  return messages
+export function microsOf({ op: { micros = TASK_MICROS } }: Task): number {
+  return micros
+}
+
+/** `bytes`: its size. */
+export function draftMicros(
+  draft: Draft,
+  bytes: number,
+  { queues }: { readonly queues: ReadonlyMap<string, QueueMirror> },
+): number {
+  const { route } = draft
+  let micros = route.streams.length * STREAM_MICROS + bytes * BYTE_MICROS
+  for (const name of route.queues) {
+    const queue = queues.get(name)
+    const makesRoom = queue?.options.overflow === 'drop-oldest' || queue?.options.overflow === 'dead-letter'
+    if (makesRoom && !queue.hasRoom) micros += QUEUED_MICROS.inParts + MAKING_ROOM_MICROS
+    else micros += isPlain(draft) ? QUEUED_MICROS.whole : QUEUED_MICROS.inParts
+  }
+  return micros
 }
 
 export function settledBy(tasks: readonly Task[]): number {

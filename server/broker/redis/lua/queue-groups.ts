@@ -34,14 +34,13 @@ function q.takeGroup(s, key, v)
   return g
 end
 
-function q.member(key, seq) return struct.pack('>I4', #key) .. key .. struct.pack(SEQ, seq) end
+function q.member(key, seq) return struct.pack('>I4c0I8', #key, key, seq) end
 
-local LAST = string.rep('\255', 9)
 function q.headOf(s, key)
   q.flush(s)
-  local from = struct.pack('>I4', #key) .. key
-  local found = call('ZRANGEBYLEX', q.key(s.k, ':gz'), '[' .. from, '(' .. from .. LAST, 'LIMIT', '0', '1')
-  return found[1] and (struct.unpack(SEQ, string.sub(found[1], -8)))
+  local from = struct.pack('>I4c0', #key, key)
+  local found = call('ZRANGEBYLEX', s.gzKey, '[' .. from, '+', 'LIMIT', '0', '1')[1]
+  if found and string.sub(found, 1, #from) == from then return (struct.unpack('>I8', found, #from + 1)) end
 end
 
 -- Puts one in the line of its priority. member: its number, as text.
@@ -88,14 +87,15 @@ function q.heads(s)
     g.check = false
     if g.p == 0 and g.l == NONE and g.n > 0 then
       groups[#groups + 1] = g
-      seqs[#seqs + 1] = q.headOf(s, g.key)
+      seqs[#seqs + 1] = text(q.headOf(s, g.key))
     end
   end
   s.checks = {}
   local failures = q.failuresOf(s, seqs)
   for i, h in ipairs(q.fetch(q.key(s.k, ':h'), seqs)) do
-    local head, failed = q.parse(h), q.readFailure(failures[i])
-    q.offer(s, seqs[i], head.priority, failed and failed.due or head.due, groups[i])
+    local _, _, priority, _, _, _, due = struct.unpack(STORED, h)
+    local failed = q.readFailure(failures[i])
+    q.offer(s, tonumber(seqs[i]), priority, failed and failed.due or due, groups[i])
   end
 end
 
