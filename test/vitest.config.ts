@@ -13,7 +13,7 @@ const OWN_PROCESS = [
   'test/faults/{churn,cluster-redis,directory,links}.test.ts',
   'test/client/{handlers,liveness,platforms,session,waiting}.test.ts',
   'test/contract/{broker-streams,calls,client,embedding,handler-errors,http-memory,many-names,shutdown,unexpected-errors}.test.ts',
-  'test/contract/{authentication,bus,bus-redis,draining,login,nodes,request-lines,tls,token-renewal}.test.ts',
+  'test/contract/{authentication,bus,bus-redis,draining,login,nodes,redis-connection,request-lines,tls,token-renewal}.test.ts',
   'test/checks.test.ts',
   'test/kit/{hub,long-waits}.test.ts',
   'test/queue/{growing,wanted}.test.ts',

@@ -102,6 +102,6 @@ export interface LiveMessage {
   readonly key: string | undefined
   readonly headers: MessageHeaders | undefined
   readonly expiresAt: number | undefined
-  /** As `compose` makes it, text or a record: it has the fields above as well. */
-  readonly wire: { readonly text: string | undefined; readonly record: Uint8Array | undefined }
+  /** As `compose` makes it, text or a record: it has the fields above as well. `bytes` is its size. */
+  readonly wire: { readonly text: string | undefined; readonly record: Uint8Array | undefined; readonly bytes: number }
 }

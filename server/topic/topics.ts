@@ -256,7 +256,8 @@ export class Topics implements Publishing {
 
   private deliverLive(message: LiveMessage): void {
     const { id, topic, wire } = message
-    const encoded = new Encoded(wire.text ?? (wire.record as Uint8Array), undefined, id)
+    const { text, record, bytes } = wire
+    const encoded = new Encoded(text ?? (record as Uint8Array), undefined, id, text?.length === bytes)
     this.fanOut(new Message(message, id, this.wordsOf(topic), ++this.lastStamp, encoded))
   }
 

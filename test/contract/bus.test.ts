@@ -38,19 +38,24 @@ onEveryJoiningBus('buses that are joined', (buses) => {
   it('carry a message as it is to nodes with an interest that stands, and to no others', async () => {
     const [a, b, c] = (await buses.open(3)) as [BusUnderTest, BusUnderTest, BusUnderTest]
     await b.bus.subscribe(['a', '*'])
-    const text = '{"type":"message","id":"1","topic":"a.b","data":9007199254740993}'
-    const message = { id: '1', topic: 'a.b', key: 'k', headers: { h: 'x' }, expiresAt: 9e12 }
-    a.bus.publish({ ...message, wire: { text, record: undefined } })
-    a.bus.publish({ ...message, wire: { text: undefined, record: new Uint8Array([1, 2, 255]) } })
+    const message = { id: '1', topic: 'a.b', key: 'kö', headers: { h: 'x€' }, expiresAt: 9e12 }
+    const texts = ['9007199254740993', '"é"', '"€ 😀"', `"${'x'.repeat(70_000)}"`, `"${'é'.repeat(300_000)}"`].map(
+      (data) => `{"type":"message","id":"1","topic":"a.b","data":${data}}`,
+    )
+    const record = new Uint8Array([0, 1, 2, 127, 128, 255])
+    const wires = [
+      ...texts.map((text) => ({ text, record: undefined, bytes: Buffer.byteLength(text) })),
+      { text: undefined, record, bytes: record.length },
+    ]
+    for (const wire of wires) a.bus.publish({ ...message, wire })
     a.bus.publish(liveMessage('b.b'))
     await c.bus.subscribe(['last'])
     a.bus.publish(liveMessage('last'))
-    await b.seen.until(() => b.seen.received.length === 2)
-    expect(b.seen.received[0]).toMatchObject({ ...message, wire: { text } })
-    expect(b.seen.received[1]?.wire.record).toEqual(new Uint8Array([1, 2, 255]))
+    await b.seen.until(() => b.seen.received.length === wires.length)
+    expect(b.seen.received).toEqual(wires.map((wire) => ({ ...message, wire })))
     await c.seen.until(() => c.seen.received.length > 0)
     expect(c.seen.topics).toEqual(['last'])
-    expect(b.seen.topics).toEqual(['a.b', 'a.b'])
+    expect(b.seen.topics).toEqual(wires.map(() => 'a.b'))
     expect(a.seen.received).toEqual([])
   })
 

@@ -73,6 +73,8 @@ async function compare(actors: readonly Actor[], promises: Promises): Promise<Re
   await attempt(promises, 'connect', () => Promise.all(actors.map(({ client }) => client.ready())))
   await attempt(promises, 'declare', () => insist(() => declareAll(first)))
   await promises.drain(BACK_MS)
+  // What was still pending may have deleted something since.
+  await attempt(promises, 'declare again', () => insist(() => declareAll(first)))
   for (const actor of actors) await attempt(promises, 'list', () => sameAtHub(actor))
   const standing = actors.flatMap((actor) => actor.standing)
   const [subscriptions = [], consumers = [], responders = []] = ['subscription', 'consumer', 'responder'].map((kind) =>

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { pino } from 'pino'
 import { expect, it, onTestFinished } from 'vitest'
 import type { FanfareError } from '../../client/node.ts'
@@ -8,18 +9,24 @@ import { PromiseCheck } from '../../server/broker/redis/promises.ts'
 import { RedisBroker } from '../../server/broker/redis/redis-broker.ts'
 import { redisAddress } from '../../server/bus/redis/redis-address.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
+import { type Clock, realClock } from '../../shared/clock.ts'
 import { dataOf, leaseFrom, publishNumbers, publishTo, settleAt, streamOptions } from '../setup/brokers.ts'
 import { command, durableRedis, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
 import { eventsWith } from '../setup/drafts.ts'
 import type { RedisServer } from '../setup/redis-server.ts'
+import { knowsReplica, PRIMARY, sentinelOf } from '../setup/sentinel.ts'
 
 // A node that waits for replicas: nothing that only the primary has leaves it
 
 const SILENT = pino({ enabled: false })
 
-async function brokerAt(url: string, seen: unknown[] = []): Promise<RedisBroker> {
-  const link = new BrokerLink(redisAddress(url), new Keys('test'), true, SILENT)
-  const options = { name: 'test', dedupWindowMs: 60_000, dedupIds: 1000, replicas: 1, durability: 'relaxed' } as const
+function brokerAt(url: string, seen: unknown[] = []): Promise<RedisBroker> {
+  return openedOn(new BrokerLink(redisAddress(url), new Keys('test'), true, SILENT), seen, 1)
+}
+
+async function openedOn(link: BrokerLink, seen: unknown[], replicas: number, clock?: Clock): Promise<RedisBroker> {
+  const some = { name: 'test', dedupWindowMs: 60_000, dedupIds: 1000, replicas, durability: 'relaxed' } as const
+  const options = { ...some, ...(clock && { clock }) }
   const broker = new RedisBroker(link, options, SILENT)
   onTestFinished(() => broker.close())
   const messages = (batch: readonly { readonly wire: string | Uint8Array }[]) => {
@@ -64,6 +71,54 @@ it('a new link to a Redis without its replicas makes nothing safe', async () => 
   await expect.poll(() => seen).toEqual([0, 1, 2, 3])
   expect(await dataOf(broker)).toEqual([0, 1, 2, 3])
 })
+
+it('a node takes nothing from a primary that it has left because it hung, though that goes on', async () => {
+  const primary = await durableRedis()
+  onTestFinished(() => primary.signal('SIGCONT'))
+  const next = await durableRedis('--replicaof', '127.0.0.1', `${primary.port}`)
+  const last = await durableRedis('--replicaof', '127.0.0.1', `${next.port}`)
+  for (const { url } of [primary, next]) {
+    await expect.poll(async () => String(await command({ url }, 'INFO', 'replication'))).toContain('state=online')
+  }
+  const sentinel = await sentinelOf(primary)
+  await knowsReplica(sentinel)
+  const sent: unknown[] = []
+  class WatchedLink extends BrokerLink {
+    override turn(...turn: Parameters<BrokerLink['turn']>): Promise<unknown> {
+      sent.push(turn)
+      return super.turn(...turn)
+    }
+  }
+  const link = new WatchedLink(
+    redisAddress(`redis+sentinel://127.0.0.1:${sentinel.port}/${PRIMARY}`),
+    new Keys('test'),
+    true,
+    SILENT,
+  )
+  const seen: unknown[] = []
+  // By this clock the primary was never away: it does what it got before.
+  const broker = await openedOn(link, seen, 1, { ...realClock, now: () => 1_000_000 })
+  const stale = await openedOn(new BrokerLink(redisAddress(primary.url), new Keys('test'), false, SILENT), [], 0)
+  await broker.declareStream(streamOptions(), false)
+  await publishNumbers(broker, 0, 1)
+  const epoch = broker.stream('s')?.epoch
+  await expect.poll(() => stale.stream('s')?.next).toBe(1)
+  await expect.poll(() => command(last, 'HGET', '{test}:s:1', 'next')).toBe('1')
+
+  primary.signal('SIGSTOP')
+  await expect.poll(async () => (await readFile(`/proc/${primary.pid}/stat`, 'utf8')).split(' ')[2]).toBe('T')
+  sent.length = 0
+  const published = publishNumbers(broker, 1, 2)
+  await expect.poll(() => sent.length).toBeGreaterThan(0)
+  await expect.poll(() => link.reconnections, { timeout: 15_000 }).toBe(1)
+  primary.signal('SIGCONT')
+  await publishTo(stale, { topic: 't', data: 'stale' })
+  await published
+  await publishNumbers(broker, 2, 3)
+  expect(seen).toEqual([0, 1, 2])
+  expect(await dataOf(broker)).toEqual([0, 1, 2])
+  expect(broker.stream('s')?.epoch).toBe(epoch)
+}, 30_000)
 
 it('a node leaves a primary that has become a replica, though it only waits there', async () => {
   const { primary, replica } = await withReplica()

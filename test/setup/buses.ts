@@ -161,5 +161,6 @@ export class SeenByBus implements BusEvents {
 /** A message as a hub publishes it. */
 export function liveMessage(topic: string, data: unknown = null, id = `id of ${topic}`): LiveMessage {
   const text = JSON.stringify({ type: 'message', id, topic, data })
-  return { id, topic, key: undefined, headers: undefined, expiresAt: undefined, wire: { text, record: undefined } }
+  const wire = { text, record: undefined, bytes: Buffer.byteLength(text) }
+  return { id, topic, key: undefined, headers: undefined, expiresAt: undefined, wire }
 }

@@ -47,8 +47,9 @@ export class JoinedBus implements Bus {
     this.heal()
   }
 
-  publish({ id, topic, key, headers, expiresAt, wire: { text, record } }: LiveMessage): void {
-    const message = carried({ id, topic, key, headers, expiresAt, wire: { text, record } }) as LiveMessage
+  publish({ id, topic, key, headers, expiresAt, wire }: LiveMessage): void {
+    const { text, record, bytes } = wire
+    const message = carried({ id, topic, key, headers, expiresAt, wire: { text, record, bytes } }) as LiveMessage
     const words = topic.split('.')
     for (const other of this.all) {
       if (other === this) continue

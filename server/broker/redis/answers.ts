@@ -43,7 +43,9 @@ export interface OpResult {
   /** Acks whose leases are not held any more: the places among those of the op. */
   readonly l?: readonly number[]
   /** The seqs of what was leased, those of them that have failed, and the place of the first among all messages that follow the answer. */
-  readonly g?: readonly number[]
+  readonly g?: readonly string[]
+  /** Of those that are whole where they begin, and how many. */
+  readonly n?: readonly (readonly [number, number])[]
   readonly f?: readonly Failed[]
   readonly first?: number
   /** These messages; null for one that is gone. */

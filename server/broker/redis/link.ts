@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import { checkServers, inTime, known } from '../../bus/redis/connecting.ts'
+import { checkServers, inTime, known, sever } from '../../bus/redis/connecting.ts'
 import type { RedisAddress } from '../../bus/redis/redis-address.ts'
 import { leadElsewhere, SentinelWatch } from '../../bus/redis/sentinel-watch.ts'
 import { SlotOwner } from '../../bus/redis/slot-owner.ts'
@@ -163,7 +163,7 @@ export class BrokerLink {
     if (this.isUp) {
       if (leadElsewhere(this.all, host, port)) this.lost(`Sentinel has named another primary, ${host}:${port}`)
     } else if (!this.isConnecting) this.connectLater()
-    else if (leadElsewhere(this.trying, host, port)) for (const redis of this.trying) redis.disconnect()
+    else if (leadElsewhere(this.trying, host, port)) for (const redis of this.trying) sever(redis)
   }
 
   /** Connections that are open. */
@@ -255,7 +255,7 @@ export class BrokerLink {
       if (!isWhole) throw new LinkLost('the connection was closed')
     } catch (error) {
       this.all = []
-      for (const redis of all) redis.disconnect()
+      for (const redis of all) sever(redis)
       throw known(cause ?? error, this.places.shown)
     }
     for (const redis of all) {
@@ -304,7 +304,7 @@ export class BrokerLink {
     const { all } = this
     this.isUp = false
     this.all = []
-    for (const redis of all) redis.disconnect()
+    for (const redis of all) sever(redis)
   }
 }
 

@@ -7,7 +7,7 @@ import type { ClusterTime } from './cluster-time.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { Argument } from './link.ts'
 import type { QueueMirror } from './queue-mirror.ts'
-import { attributesOf, bytesInQueue } from './queue-record.ts'
+import { attributesOf, bytesInQueue, isPlain } from './queue-record.ts'
 import { encodeRecord } from './record.ts'
 import type { StreamMirror } from './stream-mirror.ts'
 import type { Op } from './writer.ts'
@@ -89,7 +89,8 @@ export class PublishOps {
 
   /**
    * How many, their streams, the newest place of each topic, the names of their values if any stream wants them; their queues, and if there are any, how much
-   * they take there in all and the attributes of each; their ids; and their records.
+   * they take there in all, whether all of them are plain (see `lua/queues.ts`), the attributes of each, and the record of each unless they are in a stream; their
+   * ids; and their records, if they are not each for itself.
    */
   private argsOf({ streams, queues, drafts }: Segment): Argument[] {
     const topics = new Map<string, number>()
@@ -97,7 +98,7 @@ export class PublishOps {
     const wantsValues = streams.some(({ options }) => options.lastValue)
     const values = wantsValues ? drafts.map(({ draft: { topic, key } }) => valueName(topic, key)) : []
     const numbers = streams.map(({ number }) => number)
-    const records = Buffer.concat(drafts.map(({ record }) => record))
+    const isQueued = queues.length > 0 && streams.length === 0
     const head = [
       drafts.length,
       numbers.length,
@@ -107,6 +108,7 @@ export class PublishOps {
       values.length,
       ...values,
     ]
+    const records = isQueued ? '' : Buffer.concat(drafts.map(({ record }) => record))
     return [...head, ...this.queueArgs(streams, queues, drafts), identitiesOf(drafts), records]
   }
 
@@ -124,7 +126,9 @@ export class PublishOps {
       sum += bytes
       return attributesOf(draft, bytes, record.length, this.time)
     })
-    return [queues.length, ...queues.map(({ number }) => number), sum, ...attributes]
+    const arePlain = drafts.every(({ draft }) => isPlain(draft)) ? 1 : 0
+    const records = streams.length === 0 ? drafts.map(({ record }) => record) : []
+    return [queues.length, ...queues.map(({ number }) => number), sum, arePlain, ...attributes, ...records]
   }
 }
 

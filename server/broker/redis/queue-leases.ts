@@ -4,16 +4,16 @@ import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
 import type { Delivery, DeliveryId, Ending, Settlement } from '../broker.ts'
 import { type Fate, fateOf } from '../rules/fate.ts'
+import { AckBatch, seqsOf } from './ack-batch.ts'
 import { listOf, type OpResult, valuesOf } from './answers.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import type { QueueMirror } from './queue-mirror.ts'
-import { decodeBody } from './queue-record.ts'
+import { decodeBody, partsOfWhole, storedAttributes } from './queue-record.ts'
 import type { StreamReads } from './stream-reads.ts'
 import type { Turns } from './turns.ts'
-import type { Op } from './writer.ts'
 
-/** Messages that one op leases, and acks that one op takes. */
+/** Messages that one op leases or gives back. */
 const AT_ONCE = 500
 
 /** What the attempt of a node ended in that gave no sign of life. */
@@ -28,6 +28,8 @@ interface Held {
   readonly seq: number
   /** That failed before this one. */
   readonly attempts: number
+  /** What it takes in the queue, if it is whole in Redis. */
+  wholeBytes: number | undefined
   /** Undefined unless its settlement is under way: then what to do once that has an outcome. */
   afterEnding: (() => void)[] | undefined
 }
@@ -37,6 +39,7 @@ interface Given {
   readonly seq: number
   readonly attempts: number
   readonly lastError: string | undefined
+  readonly isWhole: boolean
 }
 
 /**
@@ -100,9 +103,13 @@ export class QueueLeases {
     }
     const given = givenIn(result)
     if (given.length === 0 || lessee !== this.lessee) return []
-    const ids = given.map(({ seq, attempts }) => this.hold({ mirror, seq, attempts, afterEnding: undefined }))
+    const ids = given.map(({ seq, attempts }) =>
+      this.hold({ mirror, seq, attempts, wholeBytes: undefined, afterEnding: undefined }),
+    )
     try {
-      return await this.deliveriesOf(mirror, given, result.bodies, ids)
+      if (!result.bodies) return this.deliveriesOf(given, await this.bodiesOf(mirror, seqsOf(given)), ids)
+      const bodies = result.bodies.map((body, at) => (body && given[at]?.isWhole ? this.bodyOf(body, ids[at]) : body))
+      return this.deliveriesOf(given, bodies, ids)
     } catch (error) {
       this.giveBack(ids)
       if (error instanceof FanfareError) return []
@@ -119,18 +126,22 @@ export class QueueLeases {
     return this.last
   }
 
-  /** `bodies`: of what was given, unless that is not known any more. */
-  private async deliveriesOf(
-    mirror: QueueMirror,
+  /** Of one that is whole; and notes what it takes. */
+  private bodyOf(whole: Buffer, id: number | undefined): Buffer {
+    const { header, body } = partsOfWhole(whole)
+    const held = this.held.get(id as number)
+    if (held) held.wholeBytes = storedAttributes(header).bytes
+    return body
+  }
+
+  private deliveriesOf(
     given: readonly Given[],
-    bodies: readonly (Buffer | null)[] | undefined,
+    bodies: readonly (Buffer | null)[],
     ids: readonly number[],
-  ): Promise<Delivery[]> {
-    const seqs = given.map(({ seq }) => seq)
-    const found = bodies ?? (await this.bodiesOf(mirror, seqs))
+  ): Delivery[] {
     const deliveries: Delivery[] = []
     for (const [at, { seq, attempts, lastError }] of given.entries()) {
-      const body = found[at]
+      const body = bodies[at]
       const id = ids[at] as number
       if (body) deliveries.push({ id, seq, wire: decodeBody(body).wire, attempt: attempts + 1, lastError })
       // The queue was deleted.
@@ -169,7 +180,8 @@ export class QueueLeases {
       ended(true, () => (lost ? settlement.refused(new FanfareError('lease_lost')) : settlement.settled()))
     const failed = (error: FanfareError) => ended(error.code === 'lease_lost', () => end(settlement, error))
     const fate = fateOf(ending, held.attempts, mirror.options, this.clock)
-    this.end(settlement, mirror, this.lessee, held.seq, fate, done, failed)
+    if (isPlainAck(settlement, fate)) this.batchOf(mirror).add(held, done, failed)
+    else this.end(settlement, mirror, this.lessee, held.seq, fate, done, failed)
   }
 
   /** Of a message that waits. */
@@ -201,8 +213,7 @@ export class QueueLeases {
     const fields = endingFields(mirror.number, lessee, seq, fate)
     if (settlement.drafts.length > 0) {
       this.turns.publishWith({ settlement, fields, settled: () => done(false), refused: failed })
-    } else if (fate.kind === 'done' && lessee !== '') this.batchOf(mirror).add(seq, done, failed)
-    else {
+    } else {
       const ended = this.turns.task({ name: 'qend', args: fields }, { frees: true, settles: 1 })
       ended.then(
         ({ x }) => done(x === 'LOST'),
@@ -321,48 +332,19 @@ export class QueueLeases {
   }
 }
 
-/** Acks of one queue that go in one op. It takes more until it is sent. */
-class AckBatch implements Op {
-  readonly name = 'qack'
-  isOpen = true
-  private readonly head: readonly Argument[]
-  private readonly seqs: number[] = []
-  private readonly answers: { done(lost: boolean): void; failed(error: FanfareError): void }[] = []
-
-  constructor(queue: number, lessee: string) {
-    this.head = [queue, lessee]
-  }
-
-  get messages(): number {
-    return this.seqs.length
-  }
-
-  add(seq: number, done: (lost: boolean) => void, failed: (error: FanfareError) => void): void {
-    this.seqs.push(seq)
-    this.answers.push({ done, failed })
-    if (this.seqs.length >= AT_ONCE) this.isOpen = false
-  }
-
-  get args(): readonly Argument[] {
-    this.isOpen = false
-    return [...this.head, ...this.seqs]
-  }
-
-  answered(result: OpResult): void {
-    const lost = new Set(listOf<number>(result as object))
-    for (const [at, { done }] of this.answers.entries()) done(lost.has(this.seqs[at] as number))
-  }
-
-  failed(error: FanfareError): void {
-    for (const { failed } of this.answers) failed(error)
-  }
+/** Such acks go together. */
+function isPlainAck({ drafts }: Settlement, { kind }: Fate): boolean {
+  return drafts.length === 0 && kind === 'done'
 }
 
-function givenIn({ g, f }: OpResult): Given[] {
-  const given = listOf(g).map((seq): Given => ({ seq, attempts: 0, lastError: undefined }))
+function givenIn({ g, n, f }: OpResult): Given[] {
+  const given = listOf(g).map((seq): Given => ({ seq: Number(seq), attempts: 0, lastError: undefined, isWhole: false }))
+  for (const [from, count] of listOf(n)) {
+    for (let at = from; at < from + count; at++) given[at] = { ...(given[at] as Given), isWhole: true }
+  }
   for (const [at, attempts, error] of listOf(f)) {
     const { seq } = given[at] as Given
-    given[at] = { seq, attempts, lastError: error === false ? undefined : error }
+    given[at] = { seq, attempts, lastError: error === false ? undefined : error, isWhole: false }
   }
   return given
 }

@@ -8,8 +8,8 @@ import { RecordParts } from './record.ts'
 
 /**
  * A message in a queue is in two parts. Its attributes are what the scripts go by: flags, priority, bytes, length of the record, when it
- * expires and is due, and its key. Its body is where else it is (a line each: when it was published, its identity, whether its id has a
- * scope, its offsets), and the record. See `HEAD` and `q.enterSegment` in `lua/`.
+ * expires and is due, and its key. Its body is where else it is (a line each: when it was published, whether its id has a scope, its
+ * offsets, its identity), and the record. One that is whole has both, after a line with its number: see `lua/queues.ts`.
  */
 const ATTRIBUTE_BYTES = 26
 const PRIORITY_AT = 1
@@ -57,6 +57,11 @@ export function attributesOf(draft: Draft, bytes: number, length: number, time: 
   return encodeAttributes({ key, isScoped: isScoped(draft), priority, bytes, length, expiresAt, dueAt })
 }
 
+/** Whether nothing but its place decides when a message may go. */
+export function isPlain({ key, priority = DEFAULT_PRIORITY, expiresAt, dueAt }: Draft): boolean {
+  return key === undefined && priority === DEFAULT_PRIORITY && expiresAt === undefined && dueAt === undefined
+}
+
 function isScoped({ ownId, publisher }: Draft): boolean {
   return ownId && publisher !== undefined
 }
@@ -79,7 +84,7 @@ export function decodeBody(body: Buffer): QueuedMessage {
   let recordAt = 0
   for (let line = 0; line < ABOUT_LINES; line++) recordAt = body.indexOf(NEWLINE, recordAt) + 1
   const lines = body.toString('utf8', 0, recordAt).split('\n')
-  const [publishedAt, identity, scoped, offsets] = lines as [string, string, string, string]
+  const [publishedAt, scoped, offsets, identity] = lines as [string, string, string, string]
   const parts = new RecordParts(body, recordAt)
   const placement: Placement = {
     publishedAt: Number(publishedAt),
@@ -87,6 +92,13 @@ export function decodeBody(body: Buffer): QueuedMessage {
     scope: scoped === '1' ? scopeIn(identity, parts.id) : undefined,
   }
   return { parts, about: body.subarray(0, recordAt), placement, wire: compose(parts, placement) }
+}
+
+/** Header and body of a message that is whole. */
+export function partsOfWhole(whole: Buffer): { header: Buffer; body: Buffer } {
+  const headerAt = whole.indexOf(NEWLINE) + 1
+  const bodyAt = headerAt + TIME_BYTES + ATTRIBUTE_BYTES
+  return { header: whole.subarray(headerAt, bodyAt), body: whole.subarray(bodyAt) }
 }
 
 /** An identity is a scope and an id. */

@@ -12,11 +12,14 @@ import { placed } from './placed-message.ts'
 import type { PublishingAck, PublishOps } from './publish-op.ts'
 import type { Figures } from './queue-mirror.ts'
 import { draftsOf, type Publishing, TurnPublishes } from './turn-publishes.ts'
+import { settledBy, type Task, taskFor, weightOf } from './turn-tasks.ts'
 import { placesOf, type WaitingDrafts } from './waiting-drafts.ts'
 import { type Op, SpaceGone, type Writer } from './writer.ts'
 
 /** Maximum of a turn: a script has to end within a few milliseconds. */
 const TURN_DRAFTS = 500
+/** More drafts than this are split over two turns, so that Redis has one while this hub answers the other. */
+const UNDIVIDED_DRAFTS = 64
 /** Places in streams and queues that a turn fills, unless a single publish fills more. */
 const TURN_PLACES = 1_000
 /** Messages that its tasks are about: the acks and leases of a consumer's default prefetch go together. */
@@ -28,19 +31,6 @@ const QUEUED_MICROS = 13
 /** Publishes that have waited for room, of one turn. */
 const TURN_WAITED = 100
 const TURN_BYTES = 256 * 1024
-
-/** Something other than messages. */
-export interface Task {
-  readonly op: Op
-  /** It declares or deletes something, so that drafts get new routes after it. */
-  readonly declares: boolean
-  /** It frees something, and runs although there is no room. */
-  readonly frees: boolean
-  /** How many leases it ends. */
-  readonly settles: number
-  done(result: OpResult): void
-  failed(error: Error): void
-}
 
 interface TurnWork {
   readonly tasks: readonly Task[]
@@ -84,6 +74,10 @@ export class Turns {
   private tasks: Task[] = []
   private publishing: Publishing[] = []
   private owesPublishes = false
+  /** How many drafts the last turn took. */
+  private lastDrafts = 0
+  /** Applies the last turn, and answers it: once the next one is on its way. */
+  private unsettled: (() => void)[] = []
   private working: Promise<void> | undefined = undefined
 
   constructor(
@@ -168,15 +162,30 @@ export class Turns {
   private async workAll(): Promise<void> {
     // Whatever this turn of the event loop still brings goes along.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.tasks.length > 0 || this.publishing.length > 0 || this.waiting.waiting.hasAsked) {
+    while (this.hasWork) {
       try {
         await this.takeTurn()
       } catch (error) {
         this.unexpected.report('broker', error)
         await new Promise((resolve) => setImmediate(resolve))
       }
+      if (!this.hasWork) this.settle()
     }
     this.working = undefined
+  }
+
+  private get hasWork(): boolean {
+    return this.tasks.length > 0 || this.publishing.length > 0 || this.waiting.waiting.hasAsked
+  }
+
+  private settle(): void {
+    for (const each of this.unsettled.splice(0)) this.unexpected.run('broker', each)
+  }
+
+  /** What the log has applied when all that was answered is in it. */
+  private async reached(commit: number): Promise<void> {
+    this.settle()
+    await this.log.reached(commit)
   }
 
   private async takeTurn(): Promise<void> {
@@ -203,23 +212,28 @@ export class Turns {
     await this.commit(work)
     work.answers.push(...publishes.answers())
     // A turn may take several calls: what the first ones did was lost before the last one.
-    if (work.answeredAt !== undefined && work.answeredAt !== this.losses) return this.lost(work)
+    if (this.hasLost(work)) return this.lost(work)
     if (work.error) this.refuseFollowers(work, work.error)
-    this.log.after(
-      work.commit,
-      () => {
-        const answer = () => {
-          for (const each of work.answers) this.unexpected.run('broker', each)
-        }
-        if (work.isSilent) this.onSilent(answer, () => this.lost(work))
-        else answer()
-      },
-      () => this.lost(work),
-    )
     const seconds = (performance.now() - start) / 1000
-    this.unexpected.run('broker', () => this.log.events.committed({ seconds, operations }))
+    this.unsettled.push(() => {
+      this.answerOnceApplied(work)
+      this.log.events.committed({ seconds, operations })
+    })
     // Drafts are routed by what the log has applied.
-    if (declares) await this.log.reached(work.commit)
+    if (declares) await this.reached(work.commit)
+  }
+
+  private hasLost({ answeredAt }: TurnWork): boolean {
+    return answeredAt !== undefined && answeredAt !== this.losses
+  }
+
+  private answerOnceApplied(work: TurnWork): void {
+    if (this.hasLost(work)) return this.lost(work)
+    const answer = () => {
+      for (const each of work.answers) this.unexpected.run('broker', each)
+    }
+    const lost = () => this.lost(work)
+    this.log.after(work.commit, () => (work.isSilent ? this.onSilent(answer, lost) : answer()), lost)
   }
 
   private nextTasks(): Task[] {
@@ -238,6 +252,8 @@ export class Turns {
     let drafts = 0
     let places = 0
     let count = 0
+    const half = Math.ceil((this.lastDrafts + this.publishing.length) / 2)
+    const most = Math.min(TURN_DRAFTS, Math.max(UNDIVIDED_DRAFTS, half))
     for (; count < this.publishing.length; count++) {
       for (const draft of draftsOf(this.publishing[count] as Publishing)) {
         bytes += this.bytesOf(draft)
@@ -246,8 +262,9 @@ export class Turns {
         drafts++
       }
       const isMuch = bytes > TURN_BYTES || micros > TURN_MICROS
-      if (count > 0 && (isMuch || drafts > TURN_DRAFTS || places > TURN_PLACES)) break
+      if (count > 0 && (isMuch || drafts > most || places > TURN_PLACES)) break
     }
+    this.lastDrafts = count
     return this.publishing.splice(0, count)
   }
 
@@ -270,7 +287,10 @@ export class Turns {
       const needsRoom = work.open.some(({ frees }) => !frees) || work.publishes.needsRoom
       let answer: TurnAnswer
       try {
-        answer = await this.writer.turn(ops, needsRoom)
+        const answered = this.writer.turn(ops, needsRoom)
+        // It is on its way by then.
+        if (this.unsettled.length > 0) setImmediate(() => this.settle())
+        answer = await answered
       } catch (error) {
         await this.failed(error, work, needsRoom)
         continue
@@ -293,7 +313,9 @@ export class Turns {
     const isDone = published !== undefined && published.x === undefined
     if (event) {
       const parts = isDone ? work.publishes.sent : []
-      this.log.own(event, parts.length > 0 ? placed(event, parts) : [])
+      this.unsettled.push(() => {
+        if (!this.hasLost(work)) this.log.own(event, parts.length > 0 ? placed(event, parts) : [])
+      })
     }
     this.onCommit(c)
     if (isDone) work.publishes.done(event)
@@ -309,7 +331,7 @@ export class Turns {
       const makeRoom = [...publishes.noRoom(published)]
       work.open = makeRoom.map((number) => taskFor({ name: 'qroom', args: [number] }))
     } else {
-      await this.log.reached(work.commit)
+      await this.reached(work.commit)
       publishes.rerouted()
     }
   }
@@ -356,16 +378,4 @@ export class Turns {
     this.unknownOutcomes += answers.length + settledBy(tasks)
     for (const answer of answers) this.unexpected.run('broker', answer)
   }
-}
-
-function weightOf({ op: { messages = 1 } }: Task): number {
-  return messages
-}
-
-function settledBy(tasks: readonly Task[]): number {
-  return tasks.reduce((sum, { settles }) => sum + settles, 0)
-}
-
-function taskFor(op: Op): Task {
-  return { op, declares: false, frees: true, settles: 0, done() {}, failed() {} }
 }

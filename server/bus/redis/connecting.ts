@@ -59,3 +59,13 @@ export async function inTime(connected: Promise<unknown>): Promise<void> {
   })
   await Promise.race([connected, tooLate]).finally(() => clearTimeout(timer))
 }
+
+/**
+ * Ends a connection, now: `ioredis` waits for the other side, and until then takes what that answers and publishes. It may be a primary that was replaced while
+ * it hung, and that goes on.
+ */
+export function sever(redis: Redis): void {
+  redis.removeAllListeners('messageBuffer')
+  redis.disconnect()
+  redis.stream?.destroy()
+}

@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import { checkServers, inTime, known } from './connecting.ts'
+import { checkServers, inTime, known, sever } from './connecting.ts'
 import type { RedisAddress } from './redis-address.ts'
 import { leadElsewhere, SentinelWatch } from './sentinel-watch.ts'
 import { SlotOwner } from './slot-owner.ts'
@@ -172,7 +172,7 @@ export class RedisLink {
       await inTime(this.begin(commands, hearing))
       if (this.isClosed) throw new FanfareError('shutting_down')
     } catch (error) {
-      for (const redis of [commands, hearing]) redis.disconnect()
+      for (const redis of [commands, hearing]) sever(redis)
       throw known(cause ?? error, this.places.shown)
     }
     this.commands = commands
@@ -208,7 +208,7 @@ export class RedisLink {
     if (this.retry) this.connectLater()
     else if (!leadElsewhere(this.trying, host, port)) return
     else if (this.isUp) this.lost(`Sentinel has named another primary, ${host}:${port}`)
-    else for (const redis of this.trying) redis.disconnect()
+    else for (const redis of this.trying) sever(redis)
   }
 
   private lost(cause: string): void {
@@ -244,8 +244,8 @@ export class RedisLink {
     const { commands, hearing } = this
     this.commands = undefined
     this.hearing = undefined
-    commands?.disconnect()
-    hearing?.disconnect()
+    if (commands) sever(commands)
+    if (hearing) sever(hearing)
   }
 }
 

@@ -1,4 +1,3 @@
-import type { Buffer } from 'node:buffer'
 import type { LiveMessage } from '../bus.ts'
 import { encodeBatch, encodeMessage } from './batches.ts'
 import type { RedisLink } from './link.ts'
@@ -12,9 +11,11 @@ const BATCH_BYTES = 256 * 1024
 /** How long it is remembered which topics had messages, in milliseconds. */
 const REMEMBERED_MS = 60_000
 
+/** Messages for one node. */
 interface Load {
-  parts: Buffer[]
-  bytes: number
+  /** As `encodeMessage` writes them. */
+  text: string
+  count: number
 }
 
 /** Messages on their way out: what a turn of the event loop brings for a node goes in one batch. */
@@ -57,8 +58,9 @@ export class Outgoing {
       const { topic } = message
       this.recent.add(topic, now)
       const peers = this.interests.of(topic)
-      const bytes = peers.length > 0 ? encodeMessage(message) : undefined
-      for (const peer of peers) this.load(loads, peer, topic, bytes as Buffer)
+      if (peers.length === 0) continue
+      const text = encodeMessage(message)
+      for (const peer of peers) this.load(loads, peer, topic, text)
     }
     for (const [peer, load] of loads) this.send(peer, load)
   }
@@ -72,27 +74,27 @@ export class Outgoing {
     this.recent.drop(performance.now() - REMEMBERED_MS)
   }
 
-  private load(loads: Map<Peer, Load>, peer: Peer, topic: string, bytes: Buffer): void {
+  private load(loads: Map<Peer, Load>, peer: Peer, topic: string, text: string): void {
     let load = loads.get(peer)
-    if (load && load.bytes + bytes.length > BATCH_BYTES) {
+    if (load && load.text.length + text.length > BATCH_BYTES) {
       this.send(peer, load)
       load = undefined
     }
     if (!load) {
-      load = { parts: [], bytes: 0 }
+      load = { text: '', count: 0 }
       loads.set(peer, load)
       peer.sent++
     }
     peer.unconfirmed.add(topic, peer.sent)
     if (!peer.isOpen) return
-    load.parts.push(bytes)
-    load.bytes += bytes.length
+    load.text += text
+    load.count++
   }
 
-  private send(peer: Peer, { parts }: Load): void {
+  private send(peer: Peer, { text, count }: Load): void {
     if (!peer.isOpen || !this.link.hasRoom) return
     const head = { from: this.node, link: this.link.number, number: peer.sent }
-    this.sentMessages += parts.length
-    this.link.publish(this.channels.inboxOf(peer.id), encodeBatch(head, parts))
+    this.sentMessages += count
+    this.link.publish(this.channels.inboxOf(peer.id), encodeBatch(head, text))
   }
 }

@@ -1,4 +1,4 @@
-import type { Buffer } from 'node:buffer'
+import { Buffer } from 'node:buffer'
 import type { QueueOptions } from '../../../../shared/queues.ts'
 import type { StreamOptions } from '../../../../shared/streams.ts'
 import {
@@ -18,7 +18,7 @@ import {
 import { isReplaced, valueName } from '../../rules/last-value.ts'
 import { listOf, type SpaceState } from '../answers.ts'
 import type { Argument, BrokerLink } from '../link.ts'
-import { QUEUE_MESSAGES, QUEUE_NUMBERS } from '../lua/archive.ts'
+import { NEW_MESSAGES, QUEUE_MESSAGES, QUEUE_NUMBERS } from '../lua/archive.ts'
 import { QUEUE_LOOK, STATE } from '../lua/reads.ts'
 import { messagesOf } from '../raw-block.ts'
 import { StreamMirror } from '../stream-mirror.ts'
@@ -33,6 +33,8 @@ interface NumberedQueue {
 /** Blocks, and chapters of ids, that one call reads. */
 const PAGE_BLOCKS = 64
 const PAGE_CHAPTERS = 50
+
+const NO_FAILURE = Buffer.alloc(0)
 
 /** Reads a space of a Redis as the records of an archive. */
 export class ArchiveReader {
@@ -143,6 +145,28 @@ export class ArchiveReader {
 
   /** In order, with those that consumers had on lease. `ahead`: how much later the times of the queue are than those of the clock. */
   private async *waiting(number: number, ahead: number): AsyncIterable<QueueMessage> {
+    const others = this.others(number, ahead)
+    let other = await others.next()
+    for await (const message of this.newOnes(number, ahead)) {
+      for (; !other.done && other.value.seq < message.seq; other = await others.next()) yield other.value
+      yield message
+    }
+    for (; !other.done; other = await others.next()) yield other.value
+  }
+
+  /** Those that no consumer has had. */
+  private async *newOnes(number: number, ahead: number): AsyncIterable<QueueMessage> {
+    for (let from = 0; ; ) {
+      const found = (await this.run(NEW_MESSAGES, number, from, BATCH_BYTES)) as Buffer[]
+      if (found.length === 0) return
+      for (let at = 0; at < found.length; at += 3, from++) {
+        const [seq, header, body] = found.slice(at, at + 3) as [Buffer, Buffer, Buffer]
+        yield messageIn(Number(seq), header, body, NO_FAILURE, ahead)
+      }
+    }
+  }
+
+  private async *others(number: number, ahead: number): AsyncGenerator<QueueMessage, void> {
     const leased = await this.leased(number)
     for (let from = 0, at = 0; ; ) {
       const range = [from, '+inf', 'BYSCORE', 'LIMIT', 0, BATCH_RECORDS] as const

@@ -104,7 +104,7 @@ function bodyOf({ content, publishedAt, offsets, scope }: QueuedContent, identit
   // If the hub chose the id, it is not among the remembered ones, and nothing looks for it.
   const identity = scope === undefined ? identities.of({ publisher: undefined, topic, id }) : scope + id
   const places = JSON.stringify(offsets).slice(1, -1)
-  const about = [publishedAt, identity, scope === undefined ? 0 : 1, places, ''].join('\n')
+  const about = [publishedAt, scope === undefined ? 0 : 1, places, identity, ''].join('\n')
   return Buffer.concat([Buffer.from(about), recordOf(content)])
 }
 

@@ -1,4 +1,4 @@
-import { PRELUDE } from './prelude.ts'
+import { FORMAT, PRELUDE } from './prelude.ts'
 import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUES } from './queues.ts'
 import { NODES } from './reads.ts'
@@ -51,7 +51,7 @@ local steps, a = {}, {}
 
 -- source, new space, run id
 steps.begin = function()
-  if not call('HGET', META, 'space') then call('HSET', META, 'format', 1, 'space', a[2], 'incarnation', 0) end
+  if not call('HGET', META, 'space') then call('HSET', META, 'format', ${FORMAT}, 'space', a[2], 'incarnation', 0) end
   if call('HLEN', P .. 'streams') == 0 then call('HSET', META, 'incarnation', 0) end
   call('HSET', META, 'run', a[3], 'copySource', a[1])
   call('HDEL', META, 'copyFinished')
@@ -237,6 +237,24 @@ q.mono()
 return { s.next, s.letter, text(q.back) }
 `
 
+/** New messages of a queue, up to about this many bytes, from a place on; number, header and body of each. `clock, number, place, bytes`. */
+export const NEW_MESSAGES = `#!lua flags=no-writes
+${PRELUDE}
+${QUEUES}
+local found, left, at = {}, tonumber(ARGV[4]), tonumber(ARGV[3])
+while left > 0 do
+  local some = call('LRANGE', q.key(ARGV[2], ':n'), at, at + 19)
+  for _, v in ipairs(some) do
+    local h, body = q.partsOf(v)
+    for _, each in ipairs({ string.match(v, '^%d+'), h, body }) do found[#found + 1] = each end
+    left = left - #body
+  end
+  at = at + 20
+  if #some < 20 then break end
+end
+return found
+`
+
 /** Messages of a queue, up to about this many bytes; header, body and failure of each. `clock, number, bytes, seqs…`. */
 export const QUEUE_MESSAGES = `#!lua flags=no-writes
 ${PRELUDE}
@@ -246,6 +264,7 @@ local found, left = {}, tonumber(ARGV[3])
 for at = 4, #ARGV do
   if left <= 0 then break end
   local header, body = call('HGET', q.key(ARGV[2], ':h'), ARGV[at]), call('HGET', q.key(ARGV[2], ':m'), ARGV[at])
+  if not header then header, body = q.partsOf(call('HGET', q.key(ARGV[2], ':nl'), ARGV[at])) end
   left = left - #body
   found[#found + 1] = header
   found[#found + 1] = body

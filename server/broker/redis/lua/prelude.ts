@@ -2,7 +2,7 @@
  * Of all keys and of what nodes tell each other about commits. Hubs that know another format neither read nor write: one that changes
  * it begins with the field "format", so that they notice.
  */
-export const FORMAT = 1
+export const FORMAT = 2
 
 /**
  * What every script of the broker begins with. `P` is the prefix of all keys, with its hash tag: every key has that one tag, so
@@ -24,8 +24,13 @@ local now = tonumber(ARGV[1]) or clusterTime()
 local expected = tonumber(string.match(ARGV[1], '^~(.+)$') or nil)
 local isOff = expected and math.abs(now - expected) > 2000
 
+local texts = {}
 local function text(number)
-  return string.format('%d', number)
+  local known = texts[number]
+  if known then return known end
+  known = string.format('%d', number)
+  texts[number] = known
+  return known
 end
 
 local function key(stream, table)

@@ -151,8 +151,9 @@ local function readSegment(at)
   segment.values, at = take(at + 1, tonumber(ARGV[at]), 1)
   segment.queues, at = take(at + 1, tonumber(ARGV[at]), 1)
   if #segment.queues > 0 then
-    segment.queueBytes = tonumber(ARGV[at])
-    segment.attrs, at = take(at + 1, segment.count, 1)
+    segment.queueBytes, segment.isPlain = tonumber(ARGV[at]), ARGV[at + 1] == '1'
+    segment.attrs, at = take(at + 2, segment.count, 1)
+    if #segment.streams == 0 then segment.records, at = take(at, segment.count, 1) end
   end
   segment.ids = ARGV[at]
   for identity in string.gmatch(segment.ids, '([^\n]*)\n') do
@@ -206,6 +207,12 @@ local function rememberIds(segments)
   call('RPUSH', P .. 'ids:l', table.concat(chapter))
 end
 
+-- For other nodes.
+local function records(segment)
+  if segment.records then for _, record in ipairs(segment.records) do bodies[#bodies + 1] = record end
+  else bodies[#bodies + 1] = segment.body end
+end
+
 -- generation, window, limit; segments: count, and each; acks: count, and each.
 ops.publish = function(at)
   if tonumber(ARGV[at]) ~= generation() then return { x = 'STALE' } end
@@ -231,7 +238,7 @@ ops.publish = function(at)
     placeSegment(segment, time, touched)
     q.enterSegment(segment, first, unitOf, time)
     messages[n] = { segment.count, segment.bases, #segment.queues > 0 and 1 or 0 }
-    bodies[n] = segment.body
+    records(segment)
     first = first + segment.count
   end
   for _, ack in ipairs(acks) do q.doEnd(ack) end

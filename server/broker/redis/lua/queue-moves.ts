@@ -88,8 +88,7 @@ function q.makeRoom(s, messages, bytes, most)
   if s.o.ov ~= 'drop-oldest' and s.o.ov ~= 'dead-letter' then return true end
   while s.size + messages > s.o.mm or s.bytes + bytes > s.o.mb do
     if most <= 0 then return false end
-    q.flush(s)
-    local seq = tonumber(call('ZRANGE', q.key(s.k, ':o'), 0, 0)[1])
+    local seq = q.oldest(s)
     if not seq then return true end
     local h = q.headerOf(s, seq)
     q.takeOut(s, seq, h)
@@ -143,7 +142,7 @@ end
 
 -- The ids of messages that have gone to another place, or are gone: 'to' is nil then.
 function q.moved(body, from, to)
-  local identity = string.match(body, '^[^\n]*\n([^\n]*)')
+  local identity = string.match(body, '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)')
   local v = identity ~= '' and call('HGET', P .. 'ids', identity)
   if not v then return end
   local head, places = string.match(v, '^([^:]*:[^:]*:)(.*)$')

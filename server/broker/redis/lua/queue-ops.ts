@@ -35,13 +35,15 @@ ops.deleteQueue = function(at)
   declared[#declared + 1] = { '-queue', name, tonumber(number) }
   return {}
 end
--- number, lessee, seqs…: acks, the most of all. Gives the seqs whose lease is not held.
+
+-- number, lessee, how many of them were leased as new ones and are whole, the bytes of those, seqs…: acks, the most of all. Gives the seqs whose lease
+-- is not held.
 ops.qack = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
   local lost, held = {}, {}
   local key = s and q.key(s.k, ':l:' .. a[2])
-  local seqs = { unpack(a, 3) }
+  local seqs, whole, bytes = { unpack(a, 5) }, tonumber(a[3]), tonumber(a[4])
   local flags = s and call('SMISMEMBER', key, unpack(seqs)) or {}
   local once = {}
   for i, seq in ipairs(seqs) do
@@ -51,20 +53,33 @@ ops.qack = function(at)
     else lost[#lost + 1] = tonumber(seq) end
   end
   if #held == 0 then return lost end
-  local heads = call('HMGET', q.key(s.k, ':h'), unpack(held))
   call('SREM', key, unpack(held))
-  call('HDEL', q.key(s.k, ':h'), unpack(held))
-  call('HDEL', q.key(s.k, ':m'), unpack(held))
-  if call('HLEN', q.key(s.k, ':f')) > 0 then call('HDEL', q.key(s.k, ':f'), unpack(held)) end
-  local keys, members = {}, {}
-  for i, seq in ipairs(held) do
-    local _, flags, _, bytes, _, _, _, keyAt = struct.unpack(STORED, heads[i])
+  s.size, s.flight, s.acked = s.size - #held, s.flight - #held, s.acked + #held
+  -- What the bytes of those are that are held is not known then.
+  if #lost > 0 then whole = 0 end
+  if whole > 0 then
+    call('HDEL', q.key(s.k, ':nl'), unpack(held, 1, whole))
+    s.bytes = s.bytes - bytes
+  end
+  if #held > whole then q.endParts(s, { unpack(held, whole + 1) }) end
+  return lost
+end
+
+-- Of those that were acked and are not whole nothing stays.
+function q.endParts(s, seqs)
+  local heads, keys, members = call('HMGET', q.key(s.k, ':h'), unpack(seqs)), {}, {}
+  for i, seq in ipairs(seqs) do
+    local h = heads[i] or q.takeApart(s, seq, call('HGET', q.key(s.k, ':nl'), seq))
+    local _, flags, _, bytes, _, _, _, keyAt = struct.unpack(STORED, h)
     s.bytes = s.bytes - bytes
     if flags % 2 == 1 then
-      keys[#keys + 1] = string.sub(heads[i], keyAt)
+      keys[#keys + 1] = string.sub(h, keyAt)
       members[#members + 1] = q.member(keys[#keys], tonumber(seq))
     end
   end
+  call('HDEL', q.key(s.k, ':h'), unpack(seqs))
+  call('HDEL', q.key(s.k, ':m'), unpack(seqs))
+  if call('HLEN', q.key(s.k, ':f')) > 0 then call('HDEL', q.key(s.k, ':f'), unpack(seqs)) end
   if #keys > 0 then
     call('ZREM', q.key(s.k, ':gz'), unpack(members))
     q.expectGroups(s, keys)
@@ -74,9 +89,7 @@ ops.qack = function(at)
       q.check(s, g)
     end
   end
-  s.size, s.flight, s.acked = s.size - #held, s.flight - #held, s.acked + #held
   q.heads(s)
-  return lost
 end
 
 -- An ending.
@@ -103,78 +116,6 @@ ops.qback = function(at)
   end
   q.heads(s)
   return {}
-end
-
--- Takes some out of the line for a lease, with the first of its bytes: gives their numbers.
-function q.leaseSome(s, line, count, bytes, result)
-  local popped = call('ZPOPMIN', line, count)
-  local seqs, out, back, keys = {}, {}, {}, {}
-  for i = 1, #popped, 2 do seqs[#seqs + 1] = popped[i] end
-  local heads = fetch(q.key(s.k, ':h'), seqs)
-  local failed = q.failuresOf(s, seqs)
-  for i, seq in ipairs(seqs) do
-    local _, flags, _, size, _, expires, _, keyAt = struct.unpack(STORED, heads[i])
-    if result.bytes >= bytes then
-      back[#back + 1] = popped[2 * i]
-      back[#back + 1] = seq
-    elseif expires > 0 and expires <= now then
-      -- More have expired than one step takes out.
-      call('ZADD', line, popped[2 * i], seq)
-      q.drop(s, tonumber(seq), q.parse(heads[i]))
-    else
-      out[#out + 1] = seq
-      result.bytes, s.wbytes, s.flight = result.bytes + size, s.wbytes - size, s.flight + 1
-      if expires > 0 then call('ZREM', q.key(s.k, ':x'), seq) end
-      if flags % 2 == 1 then keys[#keys + 1] = string.sub(heads[i], keyAt) end
-      result.g[#result.g + 1] = tonumber(seq)
-      local failure = q.readFailure(failed[i])
-      if failure then
-        result.f[#result.f + 1] = { #result.g - 1, failure.attempts, failure.error or false }
-        if failure.attempts > 0 then s.again = s.again + 1 end
-      end
-    end
-  end
-  if #back > 0 then call('ZADD', line, unpack(back)) end
-  q.expectGroups(s, keys)
-  for _, each in ipairs(keys) do
-    local g = q.group(s, each)
-    g.l, g.n = FLIGHT, g.n - 1
-  end
-  return out, #seqs > 0
-end
-
--- number, count, bytes, lessee: leases what is ready. Gives their seqs; of those that have failed the place, the attempts, and the error or false;
--- and the place of the first among all that the turn has leased.
-ops.qlease = function(at)
-  local a = argumentsAt(at)
-  local s = q.load(a[1])
-  -- A node that was taken for gone, and whose leases went to others, must lease nothing: its leases would never be given back.
-  if not s or call('SISMEMBER', P .. 'lessees', a[4]) == 0 then return {} end
-  local count, bytes = tonumber(a[2]), tonumber(a[3])
-  local result = { g = {}, f = {}, first = #leased, bytes = 0 }
-  q.expire(s, 500)
-  q.wake(s, 1000)
-  q.heads(s)
-  q.flush(s)
-  local line, lease = q.key(s.k, ':r'), q.key(s.k, ':l:' .. a[4])
-  call('ZREM', q.key(s.k, ':w'), node)
-  call('ZREM', q.key(s.k, ':wc'), node)
-  -- Nodes that have something to do with it as well get their share.
-  local others = call('ZCARD', q.key(s.k, ':w')) + call('ZCOUNT', q.key(s.k, ':wc'), now - 200, '+inf')
-  if others > 0 then count = math.min(count, math.ceil(call('ZCARD', line) / (others + 1))) end
-  while #result.g < count and result.bytes < bytes do
-    q.heads(s)
-    q.flush(s)
-    local out, isMore = q.leaseSome(s, line, math.min(count - #result.g, 100), bytes, result)
-    if not isMore then break end
-    if #out > 0 then
-      call('ZREM', q.key(s.k, ':o'), unpack(out))
-      call('SADD', lease, unpack(out))
-      for _, body in ipairs(call('HMGET', q.key(s.k, ':m'), unpack(out))) do leased[#leased + 1] = body end
-    end
-  end
-  if #result.g == 0 then call('ZADD', q.key(s.k, ':w'), 'NX', now, node) else call('SADD', P .. 'l:' .. a[4], s.k) end
-  return result
 end
 
 -- number, lessee, seqs…: these are all that it has. Others that were leased to it, unknown to it, go back, 500 in a call: gives how many did.
@@ -209,12 +150,35 @@ ops.qtime = function(at)
   return {}
 end
 
+-- Discards some of the new ones before a number: gives how many.
+function q.purgeNew(s, to)
+  local count, bytes, key = 0, s.bytes, q.key(s.k, ':n')
+  while count < 300 and bytes - s.bytes < 100000 do
+    local some = 0
+    for _, v in ipairs(call('LRANGE', key, 0, NEW_AT_ONCE - 1)) do
+      local member = string.match(v, '^%d+')
+      if tonumber(member) >= to then break end
+      local h, body = q.partsOf(v)
+      local size = q.parse(h).bytes
+      q.moved(body, 'q' .. s.k .. '=' .. member)
+      s.size, s.bytes, s.wbytes, s.dropped = s.size - 1, s.bytes - size, s.wbytes - size, s.dropped + 1
+      some = some + 1
+    end
+    if some == 0 then break end
+    call('LTRIM', key, some, -1)
+    count = count + some
+  end
+  return count
+end
+
 -- number, up to: discards some waiting messages with lower numbers. Returns their count and the next number of the queue.
 ops.qpurge = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
   if not s then return { x = 'GONE' } end
   local to = tonumber(a[2]) or s.next
+  local new = q.purgeNew(s, to)
+  if new > 0 then return { new, to } end
   local seqs = call('ZRANGEBYSCORE', q.key(s.k, ':o'), '-inf', to - 1, 'LIMIT', 0, 300)
   for _, each in ipairs(seqs) do
     local seq = tonumber(each)

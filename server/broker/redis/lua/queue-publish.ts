@@ -69,22 +69,38 @@ function q.fitsAll(segments)
   return true
 end
 
--- What each message of a segment has in a queue: where else it is, a line each, and its record.
-function q.bodiesOf(segment, time)
-  local bodies, names, at = {}, {}, 1
-  for name in pairs(segment.bases) do names[#names + 1] = name end
-  time = text(time) .. '\n'
+-- Records of messages that are in a stream, too: those are sent in one.
+function q.recordsOf(segment)
+  local records, at = {}, 1
   for n, attr in ipairs(segment.attrs) do
-    local flags, _, _, size = struct.unpack(RECORD, attr)
-    local offsets = ''
-    for i, name in ipairs(names) do
-      offsets = offsets .. (i > 1 and ',"' or '"') .. name .. '":' .. text(segment.bases[name] + n - 1)
-    end
-    local scoped = flags >= 2 and '\n1\n' or '\n0\n'
-    bodies[n] = time .. (segment.identities[n] or '') .. scoped .. offsets .. '\n' .. string.sub(segment.body, at, at + size - 1)
+    local _, _, _, size = struct.unpack(RECORD, attr)
+    records[n] = string.sub(segment.body, at, at + size - 1)
     at = at + size
   end
+  return records
+end
+
+-- What each message of a segment has in a queue: where else it is, a line each, and its record. first: the number of the first; they are whole then.
+function q.bodiesOf(segment, time, first)
+  local bodies, names, head, offsets = {}, {}, '', ''
+  for name in pairs(segment.bases) do names[#names + 1] = name end
+  local scoped, unscoped = text(time) .. '\n1\n', text(time) .. '\n0\n'
+  local records, identities = segment.records or q.recordsOf(segment), segment.identities
+  for n, attr in ipairs(segment.attrs) do
+    if first then head = text(first + n - 1) .. '\n' .. NOW .. attr end
+    for i, name in ipairs(names) do
+      offsets = (i > 1 and offsets .. ',"' or '"') .. name .. '":' .. text(segment.bases[name] + n - 1)
+    end
+    bodies[n] = head .. (string.byte(attr) >= 2 and scoped or unscoped) .. offsets .. '\n' .. (identities[n] or '') .. '\n' .. records[n]
+  end
   return bodies
+end
+
+function q.enterNew(s, segment, time)
+  local whole, count = q.bodiesOf(segment, time, s.next), segment.count
+  for from = 1, count, 500 do call('RPUSH', q.key(s.k, ':n'), unpack(whole, from, math.min(from + 499, count))) end
+  s.next, s.size, s.published, s.due = s.next + count, s.size + count, s.published + count, s.due + count
+  s.bytes, s.wbytes = s.bytes + segment.queueBytes, s.wbytes + segment.queueBytes
 end
 
 -- Room for messages that come in together is made before the first of them.
@@ -100,7 +116,8 @@ end
 -- Puts the messages of a segment into its queues. unitOf: nil if there is room for all.
 function q.enterSegment(segment, first, unitOf, time)
   if #segment.queues == 0 then return end
-  local attrs, bodies, keys = segment.attrs, q.bodiesOf(segment, time), {}
+  local isNew = segment.isPlain and not unitOf
+  local attrs, bodies, keys = segment.attrs, not isNew and q.bodiesOf(segment, time), {}
   for _, attr in ipairs(attrs) do
     if #attr > ATTRIBUTES then keys[#keys + 1] = string.sub(attr, ATTRIBUTES + 1) end
   end
@@ -110,9 +127,11 @@ function q.enterSegment(segment, first, unitOf, time)
       segment.places[#segment.places + 1] = { 'q' .. number .. '=', s.next }
       q.expectGroups(s, keys)
       s.hasEntered = true
-      for n, attr in ipairs(attrs) do
-        if unitOf then q.roomForUnit(s, unitOf[first + n]) end
-        q.enter(s, attr, bodies[n])
+      if isNew then q.enterNew(s, segment, time) else
+        for n, attr in ipairs(attrs) do
+          if unitOf then q.roomForUnit(s, unitOf[first + n]) end
+          q.enter(s, attr, bodies[n])
+        end
       end
     end
   end

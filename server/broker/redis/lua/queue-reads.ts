@@ -6,6 +6,11 @@ function q.look(n)
   if not s then return nil end
   local oldest, ready = call('ZRANGE', q.key(n, ':o'), 0, 0)[1], false
   oldest = oldest and q.headerOf(s, oldest).time
+  local _, new = q.firstNew(s)
+  if new then
+    ready = q.parse((q.partsOf(new))).time
+    oldest = math.min(oldest or ready, ready)
+  end
   for band = 0, 9 do
     local first = call('ZRANGEBYSCORE', q.key(n, ':r'), band * BAND, '(' .. text((band + 1) * BAND), 'LIMIT', 0, 1)[1]
     if first then
@@ -33,7 +38,12 @@ end
 
 -- number, seqs…: the body of each, false for those that are gone.
 reads.bodies = function(a)
-  return call('HMGET', q.key(a[1], ':m'), unpack(a, 2))
+  local bodies = call('HMGET', q.key(a[1], ':m'), unpack(a, 2))
+  for at, body in ipairs(bodies) do
+    local whole = not body and call('HGET', q.key(a[1], ':nl'), a[at + 1])
+    if whole then bodies[at] = string.sub(whole, string.find(whole, '\n', 1, true) + WHOLE + 1) end
+  end
+  return bodies
 end
 
 -- number, seq: how many attempts have failed.

@@ -1,7 +1,17 @@
+import { DEFAULT_PRIORITY, PRIORITIES } from '../../rules/order.ts'
+
+const BAND = 1e15
+
 /**
  * Queues: what a call keeps of them while it runs, and every move of a message from one place to the next. A message is in
  * one of these: it waits (`:o`, all of them by number), and if it may go it stands in line too, ready (`:r`) or delayed
- * (`:d`); or it is on lease (`:l:<node>`). Of a group only the head stands in line.
+ * (`:d`); or it is on lease (`:l:<node>`). Of a group only the head stands in line. It is kept in two parts, its attributes
+ * (`:h`) and its body (`:m`).
+ *
+ * A plain message has no key, the default priority, no delay and no expiry. Until a consumer has had it, it is in none of
+ * these, but whole in a list (`:n`), in the order of the numbers. Most are leased and acked in that order, and a list costs
+ * much less than the rest. On lease it is still whole (`:nl`); `q.headerOf` takes it apart if it takes any other way than to
+ * its ack.
  *
  * `q.load` reads a queue, everything changes its figures there, and `q.finish` writes them, once in a call.
  *
@@ -11,13 +21,16 @@
 export const QUEUES = String.raw`
 local q = { loaded = {}, list = {} }
 local NONE, READY, DELAYED, FLIGHT = 0, 1, 2, 3
-local BAND = 1e15 -- the line of one priority
+local BAND = ${BAND} -- the line of one priority
 local HEAD = '>BBI4I4dd' -- flags (1: has a key, 2: has a scope), priority, bytes, length of the record, expires, due; the key follows
 local RECORD = '>BBI4I4' -- the beginning of it, to the length of the record
 local STORED = '>dBBI4I4dd' -- the same of a message that is stored: since when, and its attributes
 local ATTRIBUTES = struct.size(HEAD) -- before the key
+local PLAIN = ${(PRIORITIES - 1 - DEFAULT_PRIORITY) * BAND} -- where the line of the plain ones begins
 local SEQ = '>I8'
 local NOW = struct.pack('>d', now)
+local WHOLE = #NOW + ATTRIBUTES -- the header of a message that is whole, after its number and a newline
+local NEW_AT_ONCE = 32 -- new messages, however large, that are read before their bytes are looked at
 local ZEROS = string.rep('0', 15)
 
 function q.key(n, part) return P .. 'q:' .. n .. part end
@@ -59,7 +72,7 @@ function q.declare(n, options)
 end
 
 function q.remove(n)
-  for _, part in ipairs({ '', ':o', ':r', ':d', ':x', ':h', ':m', ':f', ':g', ':gz', ':p', ':dl', ':w', ':wc', ':rw' }) do
+  for _, part in ipairs({ '', ':o', ':r', ':d', ':x', ':h', ':m', ':f', ':g', ':gz', ':p', ':dl', ':w', ':wc', ':rw', ':n', ':nl' }) do
     call('UNLINK', q.key(n, part))
   end
   for _, each in ipairs(call('SMEMBERS', P .. 'lessees')) do call('UNLINK', q.key(n, ':l:' .. each)) end
@@ -200,8 +213,41 @@ end
 
 function q.headerOf(s, seq)
   q.flush(s)
-  local h = call('HGET', q.key(s.k, ':h'), seq)
+  local h = call('HGET', q.key(s.k, ':h'), seq) or q.takeApart(s, seq, call('HGET', q.key(s.k, ':nl'), seq))
   return h and q.parse(h)
+end
+
+-- Header and body of a message that is whole.
+function q.partsOf(v)
+  local at = string.find(v, '\n', 1, true)
+  return string.sub(v, at + 1, at + WHOLE), string.sub(v, at + WHOLE + 1)
+end
+
+function q.takeApart(s, seq, v)
+  if not v then return nil end
+  local h, body = q.partsOf(v)
+  call('HSET', q.key(s.k, ':h'), seq, h)
+  call('HSET', q.key(s.k, ':m'), seq, body)
+  call('HDEL', q.key(s.k, ':nl'), seq)
+  return h
+end
+
+-- The first of the new ones, and its number.
+function q.firstNew(s)
+  local v = call('LINDEX', q.key(s.k, ':n'), 0)
+  if v then return tonumber(string.match(v, '^%d+')), v end
+end
+
+-- The oldest that waits. If it is a new one, it gets the places of the others.
+function q.oldest(s)
+  q.flush(s)
+  local oldest, new, v = tonumber(call('ZRANGE', q.key(s.k, ':o'), 0, 0)[1]), q.firstNew(s)
+  if not new or (oldest and oldest < new) then return oldest end
+  call('LPOP', q.key(s.k, ':n'))
+  q.takeApart(s, new, v)
+  call('ZADD', q.key(s.k, ':o'), new, new)
+  call('ZADD', q.key(s.k, ':r'), text(PLAIN + new), new)
+  return new
 end
 
 function q.trimLetters(s)
@@ -278,7 +324,8 @@ end
 -- The figures of a queue, as the mirror takes them: see queue-mirror.ts.
 function q.figures(s, stamp)
   local key = s.k
-  local waiting, startable = call('ZCARD', q.key(key, ':o')), call('ZCARD', q.key(key, ':r'))
+  local new = call('LLEN', q.key(key, ':n'))
+  local waiting, startable = call('ZCARD', q.key(key, ':o')) + new, call('ZCARD', q.key(key, ':r')) + new
   local first, due = unpack(call('ZRANGE', q.key(key, ':d'), 0, 0, 'WITHSCORES'))
   s.news = s.news[first]
   local over = call('ZRANGE', q.key(key, ':x'), 0, 0, 'WITHSCORES')[2]

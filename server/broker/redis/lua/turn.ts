@@ -2,6 +2,7 @@ import { CHANGES } from './changes.ts'
 import { FORMAT, PRELUDE } from './prelude.ts'
 import { PUBLISH } from './publish.ts'
 import { QUEUE_GROUPS } from './queue-groups.ts'
+import { QUEUE_LEASING } from './queue-leasing.ts'
 import { QUEUE_MOVES } from './queue-moves.ts'
 import { QUEUE_OPS } from './queue-ops.ts'
 import { QUEUE_PUBLISH } from './queue-publish.ts'
@@ -56,12 +57,15 @@ local figures = q.finish()
 local event
 if #declared + #messages + #changes > 0 then
   event = { c = commit(), g = generation(), t = messageTime, s = changes, d = declared, m = messages }
-  -- Records follow as they are: put together they would be hashed once more.
-  local parts = #bodies <= 8 and bodies or { table.concat(bodies) }
-  event.b = #parts
-  local head = cjson.encode(event)
+  local parts, head
   for _, other in ipairs(call('ZRANGE', P .. 'nodes', 0, -1)) do
     if other ~= node then
+      if not head then
+        -- A few records follow as they are: put together they would be hashed once more.
+        parts = #bodies <= 8 and bodies or { table.concat(bodies) }
+        event.b = #parts
+        head = cjson.encode(event)
+      end
       call('PUBLISH', P .. 'in:' .. other, struct.pack('>I4', #head) .. head)
       for _, part in ipairs(parts) do call('PUBLISH', P .. 'in:' .. other, part) end
     end
@@ -82,6 +86,7 @@ const BODY =
   QUEUE_MOVES +
   QUEUE_PUBLISH +
   QUEUE_OPS +
+  QUEUE_LEASING +
   PUBLISH +
   CHANGES +
   RUN
