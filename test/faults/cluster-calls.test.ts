@@ -4,6 +4,7 @@ import { type Client, connect, type HubInfo } from '../../client/node.ts'
 import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import { type Hub, startHub } from '../../server/index.ts'
 import { redisOf } from '../setup/cluster.ts'
+import { range } from '../setup/streams.ts'
 
 const OPERATOR = newApiKey()
 const SENDER = newApiKey()
@@ -78,7 +79,10 @@ it('an identity is held to its limit over all hubs of a cluster', async () => {
     await answer.arrayBuffer()
     if (answer.ok) taken++
   }
-  while (performance.now() - begin < 5000) await Promise.all([...hubs.map(publish), passed(5)])
+  // Four times the limit, which also a busy machine reaches.
+  while (performance.now() - begin < 5000) {
+    await Promise.all([...range(0, 4).flatMap(() => hubs.map(publish)), passed(40)])
+  }
   const seconds = (performance.now() - begin) / 1000
   // What each hub takes at once comes first. Without reports from the other, each would accept its own 50 a second.
   expect(taken).toBeLessThan(2 * 50 + 1.5 * 50 * seconds)
