@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-const SLOW = /\/test\/(checks|(browser|cli|demo|driver|faults|fuzz)\/)/
+const SLOW = /\/test\/(checks|contract\/(interruptions|leases|slow-handlers)|(browser|cli|demo|driver|faults|fuzz)\/)/
 
 /**
  * Runs the files that start processes or wait for timeouts first, so that no long one still runs by itself at the end. Those with a
