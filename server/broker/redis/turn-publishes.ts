@@ -9,7 +9,7 @@ import { type CommitEvent, listOf, type OpResult } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
 import { damagedPlace } from './damage.ts'
 import type { EncodedAck, EncodedDraft, PublishingAck, PublishOps } from './publish-op.ts'
-import { fullQueue, type WaitingDrafts } from './waiting-drafts.ts'
+import { fullQueue, placesOf, type WaitingDrafts } from './waiting-drafts.ts'
 import type { Op } from './writer.ts'
 
 /** What publishes: a draft, or an ack with drafts. */
@@ -45,6 +45,8 @@ interface AckSlot {
 }
 
 const NO_RECORD = Buffer.alloc(0)
+/** Streams and queues that one publish may go to, or those of one ack together. */
+const MAX_PLACES = 1_000
 
 /** What one turn publishes: the drafts, the acks among them, and what becomes of each. */
 export class TurnPublishes {
@@ -106,7 +108,7 @@ export class TurnPublishes {
       if (encoded instanceof FanfareError) ack.answer ??= encoded
       else all.push(encoded)
     }
-    ack.answer ??= this.waiting.admitAll(drafts, arrival)
+    ack.answer ??= tooWide(drafts) ?? this.waiting.admitAll(drafts, arrival)
     if (!ack.answer && all.some(({ identity }) => identity !== undefined && this.byIdentity.has(identity))) return false
     this.acks.push(ack)
     if (!ack.answer) for (const encoded of all) ack.slots.push(this.add(encoded, arrival, ack, undefined))
@@ -140,7 +142,7 @@ export class TurnPublishes {
   private routed(draft: Draft): FanfareError | undefined {
     try {
       if (draft.route.generation !== this.log.generation) draft.reroute()
-      return undefined
+      return tooWide([draft])
     } catch (error) {
       if (error instanceof FanfareError) return error
       throw error
@@ -335,6 +337,12 @@ export class TurnPublishes {
     else if (told.code === 'outcome_unknown') answers.push(() => draft.unknown(told))
     else answers.push(() => draft.refused(told))
   }
+}
+
+/** Redis does nothing else while it stores what is published in one step. */
+function tooWide(drafts: readonly Draft[]): FanfareError | undefined {
+  const places = drafts.reduce((sum, draft) => sum + placesOf(draft), 0)
+  return places > MAX_PLACES ? new FanfareError('too_many_places') : undefined
 }
 
 function refuseAck(ack: AckSlot, error: FanfareError): void {
