@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import { answerOperators } from './admin/answers.ts'
+import { KnownDeclarations } from './admin/known-declarations.ts'
 import { type AdminParts, callMethod } from './admin/methods.ts'
 import { type Caller, OperatorLog } from './admin/operator-log.ts'
 import type { Access } from './auth/access.ts'
@@ -164,27 +165,36 @@ function monitorParts(
   const monitor = new Monitor(watched)
   const metrics = new Metrics(watched, monitor)
   nodes.answer('limits.spent', (spent) => limits.spentElsewhere(spent))
-  answerOperators(nodes, { connections, monitor, streams, clock })
-  const admin: AdminParts = { nodes, streams, queues, monitor, clock, operatorLog: new OperatorLog(log) }
+  answerOperators(nodes, { connections, monitor, clock })
+  const declarations = new KnownDeclarations(nodes, broker, clock)
+  const operatorLog = new OperatorLog(log)
+  const admin: AdminParts = { nodes, streams, queues, declarations, monitor, clock, operatorLog }
   const call = (method: string, params: unknown, caller: Caller) => callMethod(admin, method, params, caller)
-  return { monitor, metrics, call }
+  return { monitor, metrics, declarations, call }
 }
 type MonitorParts = ReturnType<typeof monitorParts>
 
 /** Routes the broker's events. */
-function brokerEvents({ topics, streams, queues }: TopicParts, { metrics }: MonitorParts): BrokerEvents {
+function brokerEvents({ topics, streams, queues }: TopicParts, { metrics, declarations }: MonitorParts): BrokerEvents {
+  const declared =
+    <What>(take: (what: What) => void) =>
+    (what: What) => {
+      take(what)
+      declarations.changed()
+    }
   return {
     messages: (batch) => topics.committed(batch),
     missed: (from) => {
       streams.missed(from)
       // It is unknown which topics without streams and queues had messages.
       topics.missed(() => true)
+      declarations.changed()
     },
     ready: (queue) => queues.deal(queue),
-    streamDeclared: (state) => streams.declared(state),
-    streamDeleted: (name) => streams.deleted(name),
-    queueDeclared: (options) => queues.declared(options),
-    queueDeleted: (name) => queues.deleted(name),
+    streamDeclared: declared((state) => streams.declared(state)),
+    streamDeleted: declared((name) => streams.deleted(name)),
+    queueDeclared: declared((options) => queues.declared(options)),
+    queueDeleted: declared((name) => queues.deleted(name)),
     committed: (commit) => metrics.committed(commit),
   }
 }

@@ -161,6 +161,10 @@ export const ERROR_GUIDE: Record<ErrorCode, readonly [cause: string, fix: string
     'All streams or all queues together would have more than `maxPatterns` patterns.',
     'Use fewer, wider patterns, or raise the limit.',
   ],
+  too_many_places: [
+    'In a cluster, more than 1,000 streams and queues match the topic of the publish; or of all publishes of an ack together.',
+    'Let fewer streams and queues match the topic, or use one queue or stream with many consumers or readers.',
+  ],
   queue_exists: [
     'A queue of this name was declared with other options. The message names the first that differs, with both values.',
     'Use the same options. To change a queue, use `queues.update`, or change it in the configuration.',
@@ -271,8 +275,8 @@ export const ERROR_GUIDE: Record<ErrorCode, readonly [cause: string, fix: string
     'Choose an empty directory, or the version of the hub that wrote it.',
   ],
   data_damaged: [
-    'The database or its marker cannot be read.',
-    'Restore a backup. The hub changes nothing in a damaged directory.',
+    'The database or its marker cannot be read; or, in a cluster, a block of a stream, or the state of a stream or queue in Redis.',
+    'Restore a backup. The hub changes nothing in a damaged directory. In a cluster, do what the message says.',
   ],
   data_unusable: [
     'The hub cannot create, open or lock files in the data directory. The message has the reason of the platform.',

@@ -3,19 +3,17 @@ import type { Nodes } from '../bus/nodes.ts'
 import { nodeAttention } from '../monitor/attention.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { Connections } from '../registry/connections.ts'
-import type { Streams } from '../stream/streams.ts'
 import { ownConnections, ownTopics } from './find.ts'
 
 /** The parts that a node's answers come from. */
 export interface AnswerParts {
   readonly connections: Connections
   readonly monitor: Monitor
-  readonly streams: Streams
   readonly clock: Clock
 }
 
 /** Answers, for this node, the questions that operators ask the hub. */
-export function answerOperators(nodes: Nodes, { connections, monitor, streams, clock }: AnswerParts): void {
+export function answerOperators(nodes: Nodes, { connections, monitor, clock }: AnswerParts): void {
   nodes.answer('hub.show', () => monitor.hub())
   nodes.answer('hub.history', ({ range }) => monitor.history('hub', '', range))
   nodes.answer('hub.attention', ({ limit }) => nodeAttention({ connections, monitor }, limit, clock.now()))
@@ -26,6 +24,5 @@ export function answerOperators(nodes: Nodes, { connections, monitor, streams, c
   nodes.answer('connections.slowest', ({ limit }) => connections.slowest(limit))
   nodes.answer('connections.recent', () => connections.recent)
   nodes.answer('connections.show', ({ connection }) => connections.show(connection) ?? null)
-  nodes.answer('declarations.generation', () => streams.generation)
   nodes.answer('connections.disconnect', ({ connection }) => connections.disconnect(connection))
 }

@@ -16,7 +16,7 @@ import type { Queues } from '../queue/queues.ts'
 import { changedStream, name, StreamChanges, StreamConfig } from '../stream/stream-config.ts'
 import type { Streams } from '../stream/streams.ts'
 import { findConnections, findQueues, findStreams, findTopics } from './find.ts'
-import { knownEverywhere } from './known-everywhere.ts'
+import type { KnownDeclarations } from './known-declarations.ts'
 import { listNamed, seenBy } from './list-named.ts'
 import { SEES_QUEUE, SEES_STREAM, withNearest } from './nearest.ts'
 import type { Caller, Changed, OperatorLog } from './operator-log.ts'
@@ -26,6 +26,7 @@ export interface AdminParts {
   readonly nodes: Nodes
   readonly streams: Streams
   readonly queues: Queues
+  readonly declarations: KnownDeclarations
   readonly monitor: Monitor
   readonly clock: Clock
   readonly operatorLog: OperatorLog
@@ -187,7 +188,7 @@ const METHODS: Record<string, Method> = {
     for (const topic of options.topics) access.require('subscribe', topic)
     const isNew = !streams.has(options.name)
     const stream = await streams.declare(options)
-    await knownEverywhere(parts)
+    await parts.declarations.everywhere()
     if (isNew) changed()
     return stream
   }),
@@ -197,7 +198,7 @@ const METHODS: Record<string, Method> = {
     const before = streams.options(changes.name)
     const options = checkParams(StreamConfig, changedStream(before, changes), 'streams.update')
     const stream = await streams.declare(options, before)
-    await knownEverywhere(parts)
+    await parts.declarations.everywhere()
     changed()
     return stream
   }),
@@ -253,7 +254,7 @@ const METHODS: Record<string, Method> = {
     for (const { topic } of options.bindings) access.require('subscribe', topic)
     const isNew = !queues.has(options.name)
     const queue = await queues.declare(options)
-    await knownEverywhere(parts)
+    await parts.declarations.everywhere()
     if (isNew) changed()
     return queue
   }),
@@ -263,7 +264,7 @@ const METHODS: Record<string, Method> = {
     const before = queues.options(changes.name)
     const options = checkParams(QueueConfig, changedQueue(before, changes), 'queues.update')
     const queue = await queues.declare(options, before)
-    await knownEverywhere(parts)
+    await parts.declarations.everywhere()
     changed()
     return queue
   }),

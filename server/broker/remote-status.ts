@@ -24,6 +24,8 @@ export interface RemoteStatus {
   readonly newEpochs: number
   /** Publishes and settlements whose outcome is unknown. */
   readonly unknownOutcomes: number
+  /** Times that something was found damaged. */
+  readonly damaged: number
   readonly barrier: BarrierFigures
   readonly memory: { readonly bytes: number; readonly limitBytes: number }
 }

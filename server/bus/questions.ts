@@ -110,8 +110,8 @@ export interface Questions {
   'connections.show': { params: OneConnection; answer: ConnectionInfo | EndedConnection | null }
   /** Whether it was there. */
   'connections.disconnect': { params: OneConnection; answer: boolean }
-  /** Grows with each declaration that the node knows of. */
-  'declarations.generation': { params: object; answer: number }
+  /** Whether the node knows all declarations up to a generation. It answers as soon as it does. */
+  'declarations.known': { params: { readonly generation: number }; answer: boolean }
   /** Whether it was taken: the node that is asked knows the one that asks. */
   'queues.shares': { params: ToldShares; answer: boolean }
   'limits.spent': { params: readonly SpentByIdentity[]; answer: true }

@@ -88,6 +88,11 @@ export function declareRedis(families: Families, broker: Pick<Broker, 'remote'>)
     'Publishes, acks and other settlements that ended without the hub knowing whether they are stored.',
     ({ unknownOutcomes }) => unknownOutcomes,
   )
+  counter(
+    'damaged_total',
+    'Times that this hub found something damaged in Redis: a message that it set aside, a block of a stream, or a key. The log names them.',
+    ({ damaged }) => damaged,
+  )
   declareBarrier(gauge, counter)
   gauge('memory_bytes', 'Memory that Redis uses, as of the last ten seconds.', ({ memory }) => memory.bytes)
   gauge(

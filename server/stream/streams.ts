@@ -212,11 +212,6 @@ export class Streams {
     return this.broker.deleteCursor(name, cursor)
   }
 
-  /** Grows with each declaration, of queues too. */
-  get generation(): number {
-    return this.broker.generation
-  }
-
   /** With `before` it has these options, and gets others. */
   async declare(declared: Declared<StreamOptions>, before?: StreamOptions): Promise<StreamStatus> {
     const options = this.complete(declared)

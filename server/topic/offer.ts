@@ -26,11 +26,12 @@ export class Offer extends Subscription {
   }
 }
 
-/** The matching responder with the fewest open requests. */
-export function leastBusy(matching: readonly (readonly Offer[])[]): Offer | undefined {
+/** The matching responder with the fewest open requests, other than `except`. */
+export function leastBusy(matching: readonly (readonly Offer[])[], except?: ReadonlySet<Responder>): Offer | undefined {
   let best: Offer | undefined
   for (const offers of matching) {
     for (const offer of offers) {
+      if (except?.has(offer.responder)) continue
       if (!best || weight(offer) < weight(best)) best = offer
     }
   }

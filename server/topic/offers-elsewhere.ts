@@ -1,3 +1,4 @@
+import type { RequestFrame } from '../../shared/frames.ts'
 import { PatternIndex } from '../../shared/pattern-index.ts'
 import type { Nodes } from '../bus/nodes.ts'
 import type { OfferChanges, RequestOutcome } from '../bus/questions.ts'
@@ -15,6 +16,9 @@ interface OtherNode {
   readonly offers: Map<string, { readonly offer: Offer; count: number }>
 }
 
+/** Called with the outcome of a request; undefined if its node has left. */
+type Answered = (frame: RequestFrame, outcome: RequestOutcome | undefined, responder: Responder) => void
+
 /**
  * Responders at other nodes, as those nodes have announced them. For a requester, a node is a responder just as a connection is. A
  * responder counts as registered once all present nodes have been told about it.
@@ -23,20 +27,16 @@ export class OffersElsewhere {
   private readonly index = new PatternIndex<Offer>()
   private readonly byNode = new Map<string, OtherNode>()
   private readonly nodes: Nodes
-  private readonly answered: (request: number, outcome: RequestOutcome | undefined, responder: Responder) => void
+  private readonly answered: Answered
 
-  /** `answered` is called with the outcome of a request; undefined if its node has left. */
-  constructor(
-    nodes: Nodes,
-    answered: (request: number, outcome: RequestOutcome | undefined, responder: Responder) => void,
-  ) {
+  constructor(nodes: Nodes, answered: Answered) {
     this.nodes = nodes
     this.answered = answered
     nodes.answer('requests.offers', (changes, from) => this.changed(from, changes))
   }
 
-  leastBusy(words: readonly string[]): Offer | undefined {
-    return leastBusy(this.index.match(words))
+  leastBusy(words: readonly string[], except?: ReadonlySet<Responder>): Offer | undefined {
+    return leastBusy(this.index.match(words), except)
   }
 
   /** Tells the other nodes. Resolves when all have answered; returns undefined if there are none. */
@@ -78,9 +78,10 @@ export class OffersElsewhere {
   private add(node: string): OtherNode {
     const responder: Responder = {
       keepsUp: true,
-      request: ({ type: _, sub: __, request, ...asked }, timeoutMs) => {
+      request: (frame, timeoutMs) => {
+        const { type: _, sub: __, request: ___, ...asked } = frame
         const outcome = this.nodes.ask(node, 'requests.ask', { ...asked, timeoutMs }, timeoutMs + GRACE_MS)
-        void outcome.then((outcome) => this.answered(request, outcome, responder))
+        void outcome.then((outcome) => this.answered(frame, outcome, responder))
       },
       // The responder's own node has told it.
       refused: () => {},

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { errorFrom } from '../../shared/fanfare-error.ts'
-import type { AskFrame, ReplyFrame } from '../../shared/frames.ts'
+import type { AskFrame, ReplyFrame, RequestFrame } from '../../shared/frames.ts'
 import { checkNesting } from '../../shared/nesting.ts'
 import { PatternIndex } from '../../shared/pattern-index.ts'
 import { parseTopic } from '../../shared/topic.ts'
@@ -23,9 +23,12 @@ type Asked = Omit<AskFrame, 'type' | 'seq'>
 
 interface Open {
   readonly asker: RequestAsker
-  readonly offer: Offer
+  offer: Offer
   readonly check: ExchangeCheck | undefined
   readonly timer: Timer
+  readonly endsAt: number
+  /** Other nodes that had no responder any more when the request arrived. */
+  without: Set<Responder> | undefined
 }
 
 /**
@@ -70,10 +73,7 @@ export class RequestRouting {
 
   /** Throws `bad_topic`, `bad_data`, `no_responder`. Returns a function that forgets the request. */
   ask(asked: Asked, asker: RequestAsker): () => void {
-    return this.askOneOf(asked, asker, (words) => {
-      const here = leastBusy(this.index.match(words))
-      return here?.responder.keepsUp ? here : (this.elsewhere.leastBusy(words) ?? here)
-    })
+    return this.askOneOf(asked, asker, (words) => this.bestOffer(words))
   }
 
   /** Only the first reply counts, and only from the responder that got the request. A reply that comes too late is dropped. */
@@ -107,6 +107,11 @@ export class RequestRouting {
     this.elsewhere.left(node)
   }
 
+  private bestOffer(words: readonly string[], except?: ReadonlySet<Responder>): Offer | undefined {
+    const here = leastBusy(this.index.match(words))
+    return here?.responder.keepsUp ? here : (this.elsewhere.leastBusy(words, except) ?? here)
+  }
+
   private askOneOf(
     { topic, data, headers, timeoutMs }: Asked,
     asker: RequestAsker,
@@ -123,7 +128,7 @@ export class RequestRouting {
       )
     const request = ++this.last
     const timer = this.clock.setTimeout(() => this.refuse(request, new FanfareError('request_timeout')), timeoutMs)
-    this.open.set(request, { asker, offer, check, timer })
+    this.open.set(request, { asker, offer, check, timer, endsAt: this.clock.now() + timeoutMs, without: undefined })
     offer.open.add(request)
     const optional = { ...(data !== undefined && { data }), ...(headers && { headers }) }
     offer.responder.request({ type: 'request', sub: offer.sub, request, topic, ...optional }, timeoutMs)
@@ -144,10 +149,30 @@ export class RequestRouting {
   }
 
   /** Another node has answered a request, or has left. */
-  private answered(request: number, outcome: RequestOutcome | undefined, responder: Responder): void {
+  private answered(frame: RequestFrame, outcome: RequestOutcome | undefined, responder: Responder): void {
+    const { request } = frame
     if (outcome === undefined) this.refuse(request, new FanfareError('responder_lost'))
-    else if ('refused' in outcome) this.refuse(request, errorFrom(outcome.refused))
-    else this.reply({ request, ...outcome }, responder)
+    else if (!('refused' in outcome)) this.reply({ request, ...outcome }, responder)
+    else if (outcome.refused.code !== 'no_responder' || !this.askAnother(frame, responder))
+      this.refuse(request, errorFrom(outcome.refused))
+  }
+
+  /**
+   * The last responder of a node has ended while a request was on its way to it. No responder has seen the request, so another one may
+   * have it. False if there is none.
+   */
+  private askAnother(frame: RequestFrame, node: Responder): boolean {
+    const { request, topic } = frame
+    const open = this.open.get(request)
+    if (!open) return false
+    open.without ??= new Set()
+    const offer = this.bestOffer(parseTopic(topic), open.without.add(node))
+    if (!offer) return false
+    open.offer.open.delete(request)
+    open.offer = offer
+    offer.open.add(request)
+    offer.responder.request({ ...frame, sub: offer.sub }, Math.max(1, open.endsAt - this.clock.now()))
+    return true
   }
 
   private refuse(request: number, error: FanfareError): void {

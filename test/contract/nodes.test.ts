@@ -184,6 +184,32 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     await expect.poll(() => asker.request('late').catch(({ code }) => code)).toBe('no_responder')
   })
 
+  it('asks another responder if the one of a node ended while the request was on its way', async () => {
+    const [a, b, c] = (await start(3)) as [TestNode, TestNode, TestNode]
+    const [asker, busy] = [a.client(), await c.peer()]
+    busy.send({ type: 'respond', sub: 1, pattern: 'crossed' })
+    await busy.next('subscribed')
+    const ask = (timeoutMs: number) => asker.request('crossed', 1, { timeout: timeoutMs }).catch(({ code }) => code)
+    const first = ask(60_000)
+    const { request } = await busy.next('request')
+    const ending = b.client().respond('crossed', () => 'never')
+    await ending.ready
+    // Its node does not hear that it ends, so the next requests still go there first.
+    a.bus.pause()
+    await ending.close()
+    const second = ask(60_000)
+    const crossed = await busy.next('request')
+    busy.send({ type: 'reply', request: crossed.request, data: 'another' })
+    expect(await second).toBe('another')
+    const third = ask(20)
+    await busy.next('request')
+    expect(await third).toBe('request_timeout')
+    busy.terminate()
+    expect(await first).toBe('responder_lost')
+    expect(request).not.toBe(crossed.request)
+    await expect.poll(() => ask(60_000)).toBe('no_responder')
+  })
+
   it('reports that a responder is lost when its connection or its node is gone, and how long one waits', async () => {
     const [a, b] = (await start(2)) as Two
     const asker = a.client()

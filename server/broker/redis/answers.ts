@@ -50,6 +50,8 @@ export interface OpResult {
   readonly first?: number
   /** These messages; null for one that is gone. */
   readonly bodies?: readonly (Buffer | null)[]
+  /** What goes to something that is damaged: the place of the first draft, how many, the number of the stream or queue. */
+  readonly d?: readonly (readonly [number, number, number])[]
   /** What has no room: the place of a draft, or of an ack; what becomes of it; the number of the queue. */
   readonly w?: readonly (readonly [number, number, 'none' | 'wait' | 'later', number])[]
 }
@@ -61,6 +63,10 @@ export interface TurnAnswer {
   readonly r: readonly OpResult[]
   /** The figures of all queues that the turn has touched. */
   readonly q?: readonly Figures[]
+  /** Messages that could not be read and were set aside: the number of the queue, and the seq. */
+  readonly u?: readonly (readonly [number, number])[]
+  /** What has failed because something is damaged. */
+  readonly f?: readonly string[]
   /** The latest commit. */
   readonly c: number
 }

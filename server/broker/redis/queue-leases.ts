@@ -9,7 +9,7 @@ import { listOf, type OpResult, valuesOf } from './answers.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import type { QueueMirror } from './queue-mirror.ts'
-import { decodeBody, partsOfWhole, storedAttributes } from './queue-record.ts'
+import { partsOfWhole, readBody, storedAttributes } from './queue-record.ts'
 import type { StreamReads } from './stream-reads.ts'
 import type { Turns } from './turns.ts'
 
@@ -107,9 +107,9 @@ export class QueueLeases {
       this.hold({ mirror, seq, attempts, wholeBytes: undefined, afterEnding: undefined }),
     )
     try {
-      if (!result.bodies) return this.deliveriesOf(given, await this.bodiesOf(mirror, seqsOf(given)), ids)
+      if (!result.bodies) return this.deliveriesOf(mirror, given, await this.bodiesOf(mirror, seqsOf(given)), ids)
       const bodies = result.bodies.map((body, at) => (body && given[at]?.isWhole ? this.bodyOf(body, ids[at]) : body))
-      return this.deliveriesOf(given, bodies, ids)
+      return this.deliveriesOf(mirror, given, bodies, ids)
     } catch (error) {
       this.giveBack(ids)
       if (error instanceof FanfareError) return []
@@ -135,19 +135,27 @@ export class QueueLeases {
   }
 
   private deliveriesOf(
+    mirror: QueueMirror,
     given: readonly Given[],
     bodies: readonly (Buffer | null)[],
     ids: readonly number[],
   ): Delivery[] {
     const deliveries: Delivery[] = []
+    const unreadable: number[] = []
     for (const [at, { seq, attempts, lastError }] of given.entries()) {
-      const body = bodies[at]
+      const message = readBody(bodies[at])
       const id = ids[at] as number
-      if (body) deliveries.push({ id, seq, wire: decodeBody(body).wire, attempt: attempts + 1, lastError })
-      // The queue was deleted.
-      else this.held.delete(id)
+      if (message) deliveries.push({ id, seq, wire: message.wire, attempt: attempts + 1, lastError })
+      else if (this.held.delete(id)) unreadable.push(seq)
     }
+    if (unreadable.length > 0) this.setAside(mirror, unreadable)
     return deliveries
+  }
+
+  /** They are damaged; or the queue was deleted, and this does nothing. */
+  private setAside(mirror: QueueMirror, seqs: readonly number[]): void {
+    const op = { name: 'qaside', args: [mirror.number, this.lessee, ...seqs], messages: seqs.length }
+    this.turns.task(op, { frees: true }).catch(() => this.uncertain.add(mirror))
   }
 
   private async bodiesOf({ number }: QueueMirror, seqs: readonly number[]): Promise<(Buffer | null)[]> {
@@ -158,7 +166,7 @@ export class QueueLeases {
   async wireOf(delivery: DeliveryId): Promise<string | Uint8Array | undefined> {
     const held = this.held.get(delivery)
     const [body] = held ? await this.bodiesOf(held.mirror, [held.seq]) : []
-    return body ? decodeBody(body).wire : undefined
+    return readBody(body)?.wire
   }
 
   settle(settlement: Settlement, mirror: QueueMirror | undefined): void {

@@ -9,7 +9,7 @@ import { type OpResult, valuesOf } from './answers.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import type { QueueMirror } from './queue-mirror.ts'
-import { decodeBody, encodeAttributes, storedAttributes } from './queue-record.ts'
+import { encodeAttributes, readBody, storedAttributes } from './queue-record.ts'
 import { encodeRecord } from './record.ts'
 import type { StreamReads } from './stream-reads.ts'
 import type { Turns } from './turns.ts'
@@ -18,6 +18,9 @@ import type { Turns } from './turns.ts'
 const PAGE_BYTES = 1024 * 1024
 /** Letters that one look by their numbers takes. */
 const LOOK_LETTERS = 50
+
+/** A message that is damaged is shown like this. It can be purged only. */
+const UNREADABLE = '{"type":"message","id":"","topic":"","publishedAt":0,"data":null}'
 
 /** What a script has noted of a death. */
 export interface Note {
@@ -65,7 +68,10 @@ export class QueueLetters {
       const some = [...new Set(numbers)].sort((a, b) => a - b)
       for (let at = 0; at < some.length; at += LOOK_LETTERS) {
         const found = await this.look('lettersOf', from.number, ...some.slice(at, at + LOOK_LETTERS))
-        for (const each of found) args.push(each.letter, ...movedParts(each))
+        for (const each of found) {
+          const moved = movedParts(each)
+          if (moved) args.push(each.letter, ...moved)
+        }
       }
       const result = await this.turns.task({ name: 'qredrive', args })
       if (result.x === 'LIMIT') throw full()
@@ -141,18 +147,29 @@ function count(result: OpResult, { options }: QueueMirror): number {
 
 function noteOf({ note, header, body }: FoundLetter): DeathNote {
   const { seq: _, error, ...rest } = note
-  return { ...rest, error, topic: decodeBody(body).parts.topic, key: storedAttributes(header).key }
+  return { ...rest, error, topic: readBody(body)?.parts.topic ?? '', key: storedAttributes(header).key }
 }
 
 function shown({ letter, note, body }: FoundLetter, origin: string): DeadLetter {
   const { reason, error, attempts, publishedAt, diedAt } = note
-  return { letter, message: jsonMessage(decodeBody(body).wire), reason, error, attempts, publishedAt, diedAt, origin }
+  return {
+    letter,
+    message: jsonMessage(readBody(body)?.wire ?? UNREADABLE),
+    reason,
+    error,
+    attempts,
+    publishedAt,
+    diedAt,
+    origin,
+  }
 }
 
-/** Attributes and body of the message that a letter becomes: of the default priority, without expiry. */
-function movedParts({ header, body }: FoundLetter): [Buffer, Buffer] {
+/** Attributes and body of the message that a letter becomes: of the default priority, without expiry. Nothing if it is damaged. */
+function movedParts({ header, body }: FoundLetter): [Buffer, Buffer] | undefined {
+  const message = readBody(body)
+  if (!message) return undefined
   const { bytes, key, isScoped } = storedAttributes(header)
-  const { parts, about } = decodeBody(body)
+  const { parts, about } = message
   const { id, topic, headers, rest, payload } = parts
   const restLeft = restWithoutExpiry(rest)
   const record = encodeRecord({

@@ -80,18 +80,29 @@ export interface QueuedMessage {
   readonly wire: string | Uint8Array
 }
 
+/** Throws an error if it is damaged. */
 export function decodeBody(body: Buffer): QueuedMessage {
   let recordAt = 0
   for (let line = 0; line < ABOUT_LINES; line++) recordAt = body.indexOf(NEWLINE, recordAt) + 1
   const lines = body.toString('utf8', 0, recordAt).split('\n')
   const [publishedAt, scoped, offsets, identity] = lines as [string, string, string, string]
   const parts = new RecordParts(body, recordAt)
+  if (lines.length !== ABOUT_LINES + 1 || parts.end !== body.length) throw new RangeError('a damaged message')
   const placement: Placement = {
     publishedAt: Number(publishedAt),
     offsets: JSON.parse(`{${offsets}}`) as Offsets,
     scope: scoped === '1' ? scopeIn(identity, parts.id) : undefined,
   }
   return { parts, about: body.subarray(0, recordAt), placement, wire: compose(parts, placement) }
+}
+
+/** Nothing if it is gone, or damaged. */
+export function readBody(body: Buffer | null | undefined): QueuedMessage | undefined {
+  try {
+    return body ? decodeBody(body) : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** Header and body of a message that is whole. */

@@ -23,6 +23,7 @@ export class RawBlock {
   constructor(member: string, head: Buffer, records: Buffer) {
     this.member = member
     this.head = JSON.parse(head.toString()) as BlockHead
+    if (!Array.isArray(this.head.s) || typeof this.head.p !== 'object') throw new RangeError('not the head of a block')
     this.records = records
     this.bytes = head.length + records.length
     this.count = this.head.s.reduce((sum, [count]) => sum + count, 0)
@@ -49,7 +50,7 @@ export interface KeptMessage {
   readonly offsets: Readonly<Record<string, number>>
 }
 
-/** The messages of consecutive blocks of a stream. */
+/** The messages of consecutive blocks of a stream. Throws an error if their records are damaged. */
 export function* messagesOf(stream: string, blocks: readonly RawBlock[]): Iterable<BlockMessage> {
   const newest = new Map<string, number>()
   for (const { head, records } of blocks) {
@@ -62,12 +63,14 @@ export function* messagesOf(stream: string, blocks: readonly RawBlock[]): Iterab
         for (const name of names) offsets[name] = (bases[name] as number) + n
         const parts = new RecordParts(records, at)
         const offset = offsets[stream] as number
+        if (!(offset >= 0)) throw new RangeError('a block of another stream')
         const before = newest.get(parts.topic) ?? head.p[parts.topic] ?? -1
         newest.set(parts.topic, offset)
         yield { parts, offset, time, back: before < 0 ? 0 : offset - before, offsets }
         at = parts.end
       }
     }
+    if (at !== records.length) throw new RangeError('the records of a block do not have its length')
   }
 }
 

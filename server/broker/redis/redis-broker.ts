@@ -26,6 +26,7 @@ import { alreadyExists, DEFAULT_MAX_BYTES, isDeclared } from '../rules/declarati
 import { Barrier } from './barrier.ts'
 import { ClusterTime } from './cluster-time.ts'
 import { CommitLog } from './commit-log.ts'
+import { Damage } from './damage.ts'
 import { declareStreamOp } from './declare-ops.ts'
 import { Inbox } from './inbox.ts'
 import type { BrokerLink } from './link.ts'
@@ -111,7 +112,9 @@ export class RedisBroker implements Broker {
     this.turns = new Turns(this.writer, ops, this.log, this.waitingDrafts, renew, unexpected, this.failures)
     this.turns.onSilent = (answer, lost) => this.barrier.passed(this.writer.node, answer, lost)
     this.turns.onCommit = (commit) => this.barrier.reached(commit, this.writer.node)
-    this.reads = new StreamReads(link, time)
+    const damage = new Damage((queue) => this.log.queueOf(queue)?.options.name, logger)
+    this.writer.onAnswer = (answer) => damage.inTurn(answer)
+    this.reads = new StreamReads(link, time, (...block) => damage.inBlock(...block))
     this.upkeep = new Upkeep(this.log, this.turns, this.reads, () => clock.now())
     const limits: CursorLimits = {
       max: options.cursorsPerStream ?? Number.MAX_SAFE_INTEGER,
@@ -123,7 +126,7 @@ export class RedisBroker implements Broker {
     const { promise, writer, log, turns, barrier, queuesOf } = this
     const membership = new Membership({ link, promise, writer, log, turns, barrier, queues: queuesOf }, logger)
     this.membership = membership
-    this.remote = new RedisStatus({ link, promise, writer, log, turns, barrier, membership })
+    this.remote = new RedisStatus({ link, promise, writer, log, turns, barrier, membership, damage })
     link.events = {
       up: () => membership.linked(),
       down: () => this.log.pause(),

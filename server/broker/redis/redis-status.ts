@@ -1,6 +1,7 @@
 import type { BarrierFigures, LossCause, RemoteStatus } from '../remote-status.ts'
 import type { Barrier } from './barrier.ts'
 import type { CommitLog } from './commit-log.ts'
+import type { Damage } from './damage.ts'
 import type { BrokerLink } from './link.ts'
 import type { Membership } from './membership.ts'
 import type { PromiseCheck } from './promises.ts'
@@ -15,6 +16,7 @@ interface Parts {
   readonly turns: Turns
   readonly barrier: Barrier
   readonly membership: Membership
+  readonly damage: Damage
 }
 
 /** The status of a broker on Redis, put together from its parts when it is asked for. */
@@ -60,6 +62,10 @@ export class RedisStatus implements RemoteStatus {
 
   get unknownOutcomes(): number {
     return this.parts.turns.unknownOutcomes
+  }
+
+  get damaged(): number {
+    return this.parts.damage.count
   }
 
   get barrier(): BarrierFigures {

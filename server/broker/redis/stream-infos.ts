@@ -1,3 +1,4 @@
+import { FanfareError } from '../../../shared/errors.ts'
 import type { StreamInfo } from '../../../shared/streams.ts'
 import type { ComposedBlock } from './composed-block.ts'
 import { type StreamCursors, shownCursors } from './stream-cursors.ts'
@@ -31,7 +32,7 @@ export class StreamInfos {
   of(mirror: StreamMirror): Promise<StreamInfo> {
     return this.reads.orSeen(
       async () => {
-        const look = await this.look(mirror)
+        const look = (await this.look(mirror).catch(ifDamaged)) ?? NOTHING
         this.looks.set(mirror, look)
         return infoOf(mirror, look)
       },
@@ -41,7 +42,7 @@ export class StreamInfos {
 
   private async look(mirror: StreamMirror): Promise<Look> {
     const { options, first, next } = mirror
-    const oldest = first >= next ? undefined : await this.reads.read(mirror, first)
+    const oldest = first >= next ? undefined : await this.reads.read(mirror, first).catch(ifDamaged)
     const at = oldest ? Math.min(oldest.find(first), oldest.count - 1) : 0
     const stale = oldest && options.lastValue ? await this.staleIn(mirror, oldest) : 0
     const cursors = shownCursors(await this.cursors.page(mirror, { limit: SHOWN_CURSORS }))
@@ -54,6 +55,11 @@ export class StreamInfos {
     const standing = await this.reads.standing(mirror, oldest.valueNames)
     return standing.slice(0, oldest.find(mirror.first)).filter((offset, at) => offset === oldest.offset(at)).length
   }
+}
+
+/** A block that is damaged hides its times only. */
+function ifDamaged(error: unknown): undefined {
+  if (!(error instanceof FanfareError) || error.code !== 'data_damaged') throw error
 }
 
 function infoOf(mirror: StreamMirror, { oldestAt, stale, cursors }: Look): StreamInfo {

@@ -33,16 +33,21 @@ interface UnderWay {
   readonly block: Promise<ComposedBlock | undefined>
 }
 
+/** A block of a stream cannot be read: its name, and the first and last offset. Gives the error for its readers. */
+type DamagedBlock = (stream: string, first: number, last: number) => FanfareError
+
 /** Reads the logs of streams. */
 export class StreamReads {
   private readonly link: BrokerLink
   private readonly time: Pick<ClusterTime, 'any' | 'ofPosition'>
+  private readonly damaged: DamagedBlock
   private readonly cache = new BlockCache()
   /** The latest read of each stream that has not ended. */
   private readonly underWay = new Map<StreamMirror, UnderWay>()
 
-  constructor(link: BrokerLink, time: Pick<ClusterTime, 'any' | 'ofPosition'>) {
+  constructor(link: BrokerLink, time: Pick<ClusterTime, 'any' | 'ofPosition'>, damaged: DamagedBlock) {
     this.link = link
+    this.damaged = damaged
     this.time = time
   }
 
@@ -54,7 +59,7 @@ export class StreamReads {
       try {
         return await ask()
       } catch (error) {
-        if (!(error instanceof LinkLost)) throw error
+        if (!(error instanceof LinkLost)) throw String(error).includes('WRONGTYPE') ? otherType() : error
       }
     }
   }
@@ -116,34 +121,60 @@ export class StreamReads {
     const blocks = await this.blocks(mirror, offset, READ_BLOCKS)
     const shown = blocks.filter(({ member }) => firstOf(member) < next)
     if (shown.length === 0) return undefined
-    const block = new ComposedBlock(name, shown)
+    const block = this.composed(name, shown)
     if (lastValue) await this.hideReplaced(mirror, block, next)
     else this.cache.add(mirror, block)
     return block
   }
 
-  /** Stored blocks from an offset on: at most this many, and about this many bytes. */
-  async blocks({ number }: StreamMirror, offset: number, most: number, maxBytes = READ_BYTES): Promise<RawBlock[]> {
-    for (;;) {
+  /** Puts blocks together, up to the first that cannot be read. Throws `data_damaged` if that is the first of all. */
+  private composed(stream: string, blocks: readonly RawBlock[]): ComposedBlock {
+    const composed = composedOf(stream, blocks)
+    if (composed) return composed
+    const damaged = blocks.findIndex((block) => !composedOf(stream, [block]))
+    const [first] = blocks as [RawBlock]
+    const some = composedOf(stream, blocks.slice(0, damaged))
+    if (some) return some
+    throw this.damaged(stream, firstOf(first.member), lastOf(first.member))
+  }
+
+  /**
+   * Stored blocks from an offset on: at most this many, and about this many bytes; none after one that cannot be read. Throws `data_damaged` if that is the
+   * first.
+   */
+  async blocks(
+    { number, options: { name } }: StreamMirror,
+    offset: number,
+    most: number,
+    maxBytes = READ_BYTES,
+  ): Promise<RawBlock[]> {
+    for (let missing = ''; ; ) {
       const range = [offset, '+inf', 'BYSCORE', 'LIMIT', 0, most]
       const members = (await this.ask('ZRANGE', this.link.keys.index(number), ...range)) as string[]
       const wanted = upTo(maxBytes, members)
       if (wanted.length === 0) return []
       const blocks = await this.stored(number, wanted)
       if (blocks.length > 0) return blocks
-      // All of them have just been removed or rewritten.
+      // The first has just been removed or rewritten; if it is still there, it cannot be read.
+      const [first] = wanted as [string]
+      if (first === missing) throw this.damaged(name, firstOf(first), lastOf(first))
+      missing = first
     }
   }
 
-  /** Those of some blocks that are still stored: with plain commands, because a script takes much longer for large answers. */
+  /** Those of some blocks that are still stored, up to the first that is not: with plain commands, because a script takes much longer for large answers. */
   private async stored(number: number, members: readonly string[]): Promise<RawBlock[]> {
     const fields = members.map(firstOf).flatMap((first) => [`h${first}`, first])
     const found = await this.reading(() => this.link.askBytes('HMGET', this.link.keys.blocks(number), ...fields))
     const values = found as (Buffer | null)[]
-    return members.flatMap((member, at) => {
+    const blocks: RawBlock[] = []
+    for (const [at, member] of members.entries()) {
       const [head, records] = [values[2 * at], values[2 * at + 1]]
-      return head && records ? new RawBlock(member, head, records) : []
-    })
+      const block = head && records && rawBlock(member, head, records)
+      if (!block) break
+      blocks.push(block)
+    }
+    return blocks
   }
 
   /** The offsets of the values that stand, in the places of their names. */
@@ -225,7 +256,7 @@ export class StreamReads {
     const known = this.cache.find(mirror, offset)
     if (known) return known
     const blocks = await this.blocks(mirror, offset, 1)
-    return blocks.length === 0 ? undefined : new ComposedBlock(mirror.options.name, blocks)
+    return blocks.length === 0 ? undefined : this.composed(mirror.options.name, blocks)
   }
 
   private async *scan(key: string): AsyncIterable<[string, number]> {
@@ -248,8 +279,36 @@ export class StreamReads {
   }
 }
 
+function otherType(): FanfareError {
+  return new FanfareError(
+    'data_damaged',
+    'What is stored in Redis is damaged: a key has another type. Restore a backup.',
+  )
+}
+
+function composedOf(stream: string, blocks: readonly RawBlock[]): ComposedBlock | undefined {
+  try {
+    return blocks.length === 0 ? undefined : new ComposedBlock(stream, blocks)
+  } catch {
+    return undefined
+  }
+}
+
+function rawBlock(member: string, head: Buffer, records: Buffer): RawBlock | undefined {
+  try {
+    return new RawBlock(member, head, records)
+  } catch {
+    return undefined
+  }
+}
+
 function firstOf(member: string): number {
   return Number(member.slice(0, member.indexOf(':')))
+}
+
+/** As far as the index says. */
+function lastOf(member: string): number {
+  return firstOf(member) + Number(member.split(':').at(-1)) - 1
 }
 
 /** The members of blocks that have about this many bytes together, and at least one. */

@@ -306,13 +306,16 @@ export class Turns {
     work.answeredAt ??= this.losses
     work.isSilent = !event
     if (q) work.answers.push(() => this.onFigures(listOf(q)))
-    for (const [at, task] of work.open.entries())
-      work.answers.push(() => task.done(withBodies(results[at] ?? {}, leased)))
+    for (const [at, task] of work.open.entries()) {
+      const result = results[at] ?? {}
+      work.answers.push(() => (result.x === 'FAILED' ? task.failed(failed()) : task.done(withBodies(result, leased))))
+    }
     const published = publishes ? results[work.open.length] : undefined
     work.open = []
     const isDone = published !== undefined && published.x === undefined
     if (event) {
-      const parts = isDone ? work.publishes.sent : []
+      // A part of it may have failed after its messages were stored.
+      const parts = isDone || listOf(event.m).length > 0 ? work.publishes.sent : []
       this.unsettled.push(() => {
         if (!this.hasLost(work)) this.log.own(event, parts.length > 0 ? placed(event, parts) : [])
       })
@@ -326,6 +329,8 @@ export class Turns {
   private async refused(published: OpResult, work: TurnWork): Promise<void> {
     const { publishes } = work
     if (published.x === 'KNOWN') publishes.known(published)
+    else if (published.x === 'FAILED') this.refuse(failed(), work, false)
+    else if (published.x === 'DAMAGED') publishes.damaged(published)
     else if (published.x === 'LOST') publishes.lost(published)
     else if (published.x === 'ROOM') {
       const makeRoom = [...publishes.noRoom(published)]
@@ -378,4 +383,9 @@ export class Turns {
     this.unknownOutcomes += answers.length + settledBy(tasks)
     for (const answer of answers) this.unexpected.run('broker', answer)
   }
+}
+
+/** Something is damaged in Redis, and what an op had done until it met that is not undone. */
+function failed(): FanfareError {
+  return new FanfareError('outcome_unknown')
 }

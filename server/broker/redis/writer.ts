@@ -58,6 +58,8 @@ export class Writer {
   lostTurns = 0
   /** It has, just now. */
   onLoss: () => Promise<void> = async () => {}
+  /** What a turn has come to. */
+  onAnswer: (answer: TurnAnswer) => void = () => {}
   /** Redis does not know which turns this node has sent. */
   onForgotten: () => Promise<void> = async () => {}
   private readonly link: BrokerLink
@@ -196,6 +198,7 @@ export class Writer {
           if (answer.e) this.commits.set(this.seq, answer.c)
           else this.commits.delete(this.seq)
           this.commits.delete(this.seq - REMEMBERED_TURNS)
+          this.onAnswer(answer)
           return answer
         }
         if (answer.x === 'CLOCK') wasLate = await this.time.settle(answer as HeardTime, sentAt, this.node)

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { FanfareError } from '../../../../shared/errors.ts'
 import type { QueueOptions } from '../../../../shared/queues.ts'
 import type { StreamOptions } from '../../../../shared/streams.ts'
 import {
@@ -17,6 +18,7 @@ import {
 } from '../../archive.ts'
 import { isReplaced, valueName } from '../../rules/last-value.ts'
 import { listOf, type SpaceState } from '../answers.ts'
+import { damagedBlock } from '../damage.ts'
 import type { Argument, BrokerLink } from '../link.ts'
 import { NEW_MESSAGES, QUEUE_MESSAGES, QUEUE_NUMBERS } from '../lua/archive.ts'
 import { QUEUE_LOOK, STATE } from '../lua/reads.ts'
@@ -43,7 +45,7 @@ export class ArchiveReader {
 
   constructor(link: BrokerLink) {
     this.link = link
-    this.reads = new StreamReads(link, { any: '', ofPosition: (time) => time })
+    this.reads = new StreamReads(link, { any: '', ofPosition: (time) => time }, damagedBlock)
   }
 
   async names(): Promise<Names> {
@@ -200,7 +202,8 @@ export class ArchiveReader {
       const found = (await this.run(QUEUE_MESSAGES, number, BATCH_BYTES, ...some)) as Buffer[]
       for (let at = 0; at < found.length; at += 3) {
         const [header, body, failure] = found.slice(at, at + 3) as [Buffer, Buffer, Buffer]
-        yield messageIn(seqs[done++] as number, header, body, failure, ahead)
+        const seq = seqs[done++] as number
+        yield whole(() => messageIn(seq, header, body, failure, ahead))
       }
     }
   }
@@ -211,7 +214,7 @@ export class ArchiveReader {
       if (found.length === 0) return
       for (let at = 0; at < found.length; at += 4) {
         const [id, note, , body] = found.slice(at, at + 4) as [Buffer, Buffer, Buffer, Buffer]
-        const letter = letterIn(Number(id) - 1, note, body)
+        const letter = whole(() => letterIn(Number(id) - 1, note, body))
         from = letter.letter + 1
         yield letter
       }
@@ -265,4 +268,16 @@ function placesIn(
     ;(place.startsWith('s') ? streams : queues)?.push([name, Number(offset)])
   }
   return streams && queues && streams.length + queues.length > 0 ? { streams, queues } : undefined
+}
+
+/** Reads a message. Throws `data_damaged`: a copy without it would not be one. */
+function whole<Message>(read: () => Message): Message {
+  try {
+    return read()
+  } catch {
+    throw new FanfareError(
+      'data_damaged',
+      'A message of a queue in Redis is damaged. Start a hub on it, consume or purge the queues, and copy again.',
+    )
+  }
 }

@@ -1,4 +1,5 @@
 import { FORMAT, PRELUDE } from './prelude.ts'
+import { QUEUE_DAMAGE } from './queue-damage.ts'
 import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUES } from './queues.ts'
 import { NODES } from './reads.ts'
@@ -204,6 +205,7 @@ ${PRELUDE}
 local node = ''
 ${QUEUES}
 ${QUEUE_GROUPS}
+${QUEUE_DAMAGE}
 ${OPS}
 if call('HGET', P .. 'copying', 'holder') ~= ARGV[2] then return 'LOST' end
 local step = tonumber(ARGV[3])
@@ -232,6 +234,7 @@ export const QUEUE_NUMBERS = `#!lua flags=no-writes
 ${PRELUDE}
 ${QUEUES}
 ${QUEUE_GROUPS}
+${QUEUE_DAMAGE}
 local s = q.load(ARGV[2])
 q.mono()
 return { s.next, s.letter, text(q.back) }
@@ -246,7 +249,7 @@ while left > 0 do
   local some = call('LRANGE', q.key(ARGV[2], ':n'), at, at + 19)
   for _, v in ipairs(some) do
     local h, body = q.partsOf(v)
-    for _, each in ipairs({ string.match(v, '^%d+'), h, body }) do found[#found + 1] = each end
+    for _, each in ipairs({ string.match(v, '^%d+') or '', h, body }) do found[#found + 1] = each end
     left = left - #body
   end
   at = at + 20
@@ -260,14 +263,15 @@ export const QUEUE_MESSAGES = `#!lua flags=no-writes
 ${PRELUDE}
 ${QUEUES}
 ${QUEUE_GROUPS}
+${QUEUE_DAMAGE}
 local found, left = {}, tonumber(ARGV[3])
 for at = 4, #ARGV do
   if left <= 0 then break end
   local header, body = call('HGET', q.key(ARGV[2], ':h'), ARGV[at]), call('HGET', q.key(ARGV[2], ':m'), ARGV[at])
-  if not header then header, body = q.partsOf(call('HGET', q.key(ARGV[2], ':nl'), ARGV[at])) end
-  left = left - #body
+  if not header then header, body = q.partsOf(call('HGET', q.key(ARGV[2], ':nl'), ARGV[at]) or '') end
+  left = left - #(body or '')
   found[#found + 1] = header
-  found[#found + 1] = body
+  found[#found + 1] = body or ''
   found[#found + 1] = call('HGET', q.key(ARGV[2], ':f'), ARGV[at]) or ''
 end
 return found

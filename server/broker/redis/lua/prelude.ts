@@ -24,6 +24,20 @@ local now = tonumber(ARGV[1]) or clusterTime()
 local expected = tonumber(string.match(ARGV[1], '^~(.+)$') or nil)
 local isOff = expected and math.abs(now - expected) > 2000
 
+-- What has failed, for the log of the node.
+local faults = {}
+-- Redis refuses everything now, and nothing is damaged.
+local REFUSALS = { READONLY = true, MISCONF = true, NOREPLICAS = true, OOM = true }
+-- Does what may find something damaged in Redis, which costs nothing else. Gives nil and why if it failed.
+local function guarded(what, act, ...)
+  local isDone, result = pcall(act, ...)
+  if isDone then return result end
+  local fault = type(result) == 'table' and result.err or tostring(result)
+  if REFUSALS[string.match(fault, '^%-?(%u+)')] then error(result) end
+  faults[#faults + 1] = what .. ': ' .. fault
+  return nil, fault
+end
+
 local texts = {}
 local function text(number)
   local known = texts[number]
@@ -38,7 +52,7 @@ local function key(stream, table)
 end
 
 local NUMBERS = { 'first', 'next', 'trimmed', 'bytes', 'entries', 'superseded', 'time', 'cursors', 'from', 'to', 'oldest' }
-local OPTIONS = { 'name', 'maxAge', 'maxBytes', 'maxMessages', 'lastValue' }
+local OPTIONS = { 'name', 'maxAge', 'maxBytes', 'maxMessages', 'lastValue', 'damaged' }
 local FIELDS = {}
 for _, name in ipairs(NUMBERS) do FIELDS[#FIELDS + 1] = name end
 for _, name in ipairs(OPTIONS) do FIELDS[#FIELDS + 1] = name end
@@ -47,10 +61,10 @@ for _, name in ipairs(OPTIONS) do FIELDS[#FIELDS + 1] = name end
 local streams = {}
 local function stream(number)
   if streams[number] == nil then
-    local values = call('HMGET', P .. 's:' .. number, unpack(FIELDS))
+    local values = redis.pcall('HMGET', P .. 's:' .. number, unpack(FIELDS))
     local s = { number = number, isNew = false }
     for at, name in ipairs(FIELDS) do s[name] = values[at] end
-    if not s.name then
+    if not s.name or s.damaged then
       streams[number] = false
     else
       for _, name in ipairs(NUMBERS) do s[name] = tonumber(s[name]) or 0 end
@@ -72,10 +86,11 @@ local function valueNameAt(body, at)
   return name, keyAt + keyLength + restLength + payloadLength
 end
 
--- What a block says of its records, or nil. They are two fields, because this Lua hashes every string that it gets or makes, byte by byte.
+-- What a block says of its records, or nil: if it is not there, or was damaged. They are two fields, because this Lua hashes every string that it gets or makes, byte by byte.
 local function headOf(stream, first)
   local head = call('HGET', key(stream, 'b'), 'h' .. text(first))
-  return head and cjson.decode(head)
+  local isWhole, found = pcall(cjson.decode, head or '')
+  return isWhole and type(found) == 'table' and type(found.s) == 'table' and type(found.p) == 'table' and found or nil
 end
 
 -- A member of the index of blocks: first offset, bytes, times of its first and last message, messages.

@@ -79,7 +79,7 @@ end
 
 local function putBlock(s, time)
   local block = s.block
-  s.block = nil
+  s.block, s.isOpen = nil, true
   local t = key(s.number, 't')
   local before, set = {}, {}
   for at, value in ipairs(fetch(t, block.topics)) do
@@ -95,7 +95,7 @@ local function putBlock(s, time)
   call('HSET', key(s.number, 'b'), first, records, 'h' .. first, head)
   local member = first .. ':' .. bytes .. ':' .. text(time) .. ':' .. text(time) .. ':' .. block.count
   call('ZADD', key(s.number, 'i'), text(block.first + block.count - 1), member)
-  s.bytes = s.bytes + bytes
+  s.bytes, s.isOpen = s.bytes + bytes, false
 end
 
 -- The values of a segment stand, and those that they replace are counted. "from" is where indexing has not been yet.
@@ -207,6 +207,19 @@ local function rememberIds(segments)
   call('RPUSH', P .. 'ids:l', table.concat(chapter))
 end
 
+-- What goes to a stream or queue that is damaged: the place of the first, how many, the number of the stream or queue.
+local function damagedAmong(segments)
+  local found, place = {}, 1
+  for _, segment in ipairs(segments) do
+    local damaged
+    for _, number in ipairs(segment.streams) do if not stream(number) then damaged = number end end
+    for _, number in ipairs(segment.queues) do if not q.load(number) then damaged = number end end
+    if damaged then found[#found + 1] = { place, segment.count, tonumber(damaged) } end
+    place = place + segment.count
+  end
+  return found
+end
+
 -- For other nodes.
 local function records(segment)
   if segment.records then for _, record in ipairs(segment.records) do bodies[#bodies + 1] = record end
@@ -214,7 +227,7 @@ local function records(segment)
 end
 
 -- generation, window, limit; segments: count, and each; acks: count, and each.
-ops.publish = function(at)
+local function publish(at)
   if tonumber(ARGV[at]) ~= generation() then return { x = 'STALE' } end
   local window, limit = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local segmentCount = tonumber(ARGV[at + 3])
@@ -223,6 +236,8 @@ ops.publish = function(at)
   for n = 1, segmentCount do segments[n], at = readSegment(at) end
   local known = knownAmong(segments, window)
   if #known > 0 then return { x = 'KNOWN', k = known } end
+  local damaged = damagedAmong(segments)
+  if #damaged > 0 then return { x = 'DAMAGED', d = damaged } end
   local time = math.max(now, tonumber(call('HGET', META, 'time')) or 0)
   local acks = q.readAcks(at)
   local lost = q.lostAmong(acks)
@@ -248,5 +263,24 @@ ops.publish = function(at)
   forgetIds(window, limit)
   messageTime = time
   return {}
+end
+
+-- Nothing of a publish that has failed in its middle is in a stream. Queues may have some of it.
+ops.publish = function(at)
+  local before = {}
+  for number, s in pairs(streams) do before[number] = s and { s.next, s.entries, s.time, s.superseded } end
+  local result, fault = guarded('publish', publish, at)
+  if result then return result end
+  for number, s in pairs(streams) do
+    if s and before[number] then
+      s.next, s.entries, s.time, s.superseded = unpack(before[number])
+      s.block = nil
+    elseif s then
+      if s.isOpen and string.find(fault, 'WRONGTYPE') then call('HSET', P .. 's:' .. number, 'damaged', fault) end
+      streams[number] = nil
+    end
+  end
+  messages, bodies = {}, {}
+  return { x = 'FAILED' }
 end
 `

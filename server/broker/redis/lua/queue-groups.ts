@@ -1,5 +1,6 @@
 /** The groups of a queue, and the line in which their heads stand. */
 export const QUEUE_GROUPS = String.raw`
+local GROUP = struct.size('>BBI4I4d')
 function q.share(g)
   if g.p == 1 or g.l == DELAYED then return 0 end
   return g.l == READY and g.n - 1 or g.n
@@ -25,10 +26,8 @@ end
 
 function q.takeGroup(s, key, v)
   local g = { p = 0, l = NONE, n = 0, u = 0, t = -1, key = key, was = 0 }
-  if v then
-    g.p, g.l, g.n, g.u, g.t = struct.unpack('>BBI4I4d', v)
-    g.was = q.share(g)
-  end
+  if v and #v == GROUP then g.p, g.l, g.n, g.u, g.t = struct.unpack('>BBI4I4d', v) elseif v then q.regroup(s, g) end
+  if v then g.was = q.share(g) end
   s.groups[key] = g
   s.grouped[#s.grouped + 1] = g
   return g
@@ -64,6 +63,7 @@ function q.offer(s, seq, priority, due, g)
   return true
 end
 
+local FAILURE = struct.size('>I4dB')
 function q.failure(s, seq)
   return q.readFailure(call('HGET', q.key(s.k, ':f'), seq))
 end
@@ -76,26 +76,31 @@ end
 
 function q.readFailure(f)
   if not f then return nil end
+  if #f < FAILURE then return { attempts = 0, due = 0 } end
   local attempts, due, said, at = struct.unpack('>I4dB', f)
   return { attempts = attempts, due = due, error = said == 1 and string.sub(f, at) or nil }
 end
 
 -- The heads of groups that have lost theirs take their places.
 function q.heads(s)
-  if #s.checks == 0 then return end
-  local groups, seqs = {}, {}
-  for _, g in ipairs(s.checks) do
-    g.check = false
-    if g.p == 0 and g.l == NONE and g.n > 0 then
-      groups[#groups + 1] = g
-      seqs[#seqs + 1] = q.headOf(s, g.key)
+  while #s.checks > 0 do
+    local groups, seqs = {}, {}
+    for _, g in ipairs(s.checks) do
+      g.check = false
+      local head = g.p == 0 and g.l == NONE and g.n > 0 and q.headOf(s, g.key)
+      if head then
+        groups[#groups + 1] = g
+        seqs[#seqs + 1] = head
+      end
     end
-  end
-  s.checks = {}
-  local failures = q.failuresOf(s, seqs)
-  for i, h in ipairs(q.fetch(q.key(s.k, ':h'), seqs)) do
-    local head, failed = q.parse(h), q.readFailure(failures[i])
-    q.offer(s, seqs[i], head.priority, failed and failed.due or head.due, groups[i])
+    s.checks = {}
+    local failures = q.failuresOf(s, seqs)
+    for i, h in ipairs(q.fetch(q.key(s.k, ':h'), seqs)) do
+      local head, failed = q.parse(q.whole(s, seqs[i], h)), q.readFailure(failures[i])
+      if head.isUnreadable then q.dropHead(s, groups[i], seqs[i], head) else
+        q.offer(s, seqs[i], head.priority, failed and failed.due or head.due, groups[i])
+      end
+    end
   end
 end
 

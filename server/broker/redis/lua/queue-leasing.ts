@@ -6,15 +6,15 @@ local BYTES_AT = 12 -- after the number of a message that is whole
 function q.leaseNew(s, lease, count, bytes, before, result)
   local key, members, whole, first = q.key(s.k, ':n'), {}, {}, #result.g
   for _, v in ipairs(call('LRANGE', key, 0, math.min(count, NEW_AT_ONCE) - 1)) do
-    local member = string.match(v, '^%d+')
-    if result.bytes >= bytes or (before and tonumber(member) >= before) then break end
+    local member = q.memberIn(v)
+    if not member or result.bytes >= bytes or (before and tonumber(member) >= before) then break end
     local size = struct.unpack('>I4', v, #member + BYTES_AT)
     result.bytes, s.wbytes = result.bytes + size, s.wbytes - size
     result.g[#result.g + 1], members[#members + 1], leased[#leased + 1] = member, member, v
     whole[#whole + 1] = member
     whole[#whole + 1] = v
   end
-  if #members == 0 then return false end
+  if #members == 0 then return q.dropNew(s) > 0 end
   call('LTRIM', key, #members, -1)
   call('HSET', q.key(s.k, ':nl'), unpack(whole))
   call('SADD', lease, unpack(members))
@@ -41,19 +41,21 @@ function q.leaseReady(s, line, lease, count, bytes, result)
   local heads = fetch(q.key(s.k, ':h'), seqs)
   local failed = q.failuresOf(s, seqs)
   for i, seq in ipairs(seqs) do
-    local _, flags, _, size, _, expires, _, keyAt = struct.unpack(STORED, heads[i])
+    local head = q.whole(s, seq, heads[i])
+    local _, flags, _, size, _, expires, _, keyAt = struct.unpack(STORED, head or NO_HEADER)
     if result.bytes >= bytes then
       back[#back + 1] = popped[2 * i]
       back[#back + 1] = seq
+    elseif not head then q.drop(s, tonumber(seq), q.unreadable())
     elseif expires > 0 and expires <= now then
       -- More have expired than one step takes out.
       call('ZADD', line, popped[2 * i], seq)
-      q.drop(s, tonumber(seq), q.parse(heads[i]))
+      q.drop(s, tonumber(seq), q.parse(head))
     else
       out[#out + 1] = seq
       result.bytes, s.wbytes, s.flight = result.bytes + size, s.wbytes - size, s.flight + 1
       if expires > 0 then call('ZREM', q.key(s.k, ':x'), seq) end
-      if flags % 2 == 1 then keys[#keys + 1] = string.sub(heads[i], keyAt) end
+      if flags % 2 == 1 then keys[#keys + 1] = string.sub(head, keyAt) end
       result.g[#result.g + 1] = seq
       local failure = q.readFailure(failed[i])
       if failure then
@@ -96,7 +98,7 @@ ops.qlease = function(at)
   local others = call('ZCARD', q.key(s.k, ':w')) + call('ZCOUNT', q.key(s.k, ':wc'), now - 200, '+inf')
   local ready = others > 0 and call('ZCARD', line) + call('LLEN', q.key(s.k, ':n'))
   if others > 0 then count = math.min(count, math.ceil(ready / (others + 1))) end
-  while #result.g < count and result.bytes < bytes do
+  while #result.g < count and result.bytes < bytes and #aside < 500 do
     q.heads(s)
     q.flush(s)
     if not q.leaseSome(s, line, lease, count - #result.g, bytes, result) then break end

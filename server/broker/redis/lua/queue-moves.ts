@@ -142,8 +142,8 @@ end
 
 -- The ids of messages that have gone to another place, or are gone: 'to' is nil then.
 function q.moved(body, from, to)
-  local identity = string.match(body, '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)')
-  local v = identity ~= '' and call('HGET', P .. 'ids', identity)
+  local identity = body and string.match(body, '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)')
+  local v = identity and identity ~= '' and call('HGET', P .. 'ids', identity)
   if not v then return end
   local head, places = string.match(v, '^([^:]*:[^:]*:)(.*)$')
   local left, found = {}, false

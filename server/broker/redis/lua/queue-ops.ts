@@ -69,8 +69,8 @@ end
 function q.endParts(s, seqs)
   local heads, keys, members = call('HMGET', q.key(s.k, ':h'), unpack(seqs)), {}, {}
   for i, seq in ipairs(seqs) do
-    local h = heads[i] or q.takeApart(s, seq, call('HGET', q.key(s.k, ':nl'), seq))
-    local _, flags, _, bytes, _, _, _, keyAt = struct.unpack(STORED, h)
+    local h = q.whole(s, seq, heads[i] or q.takeApart(s, seq, call('HGET', q.key(s.k, ':nl'), seq)))
+    local _, flags, _, bytes, _, _, _, keyAt = struct.unpack(STORED, h or NO_HEADER)
     s.bytes = s.bytes - bytes
     if flags % 2 == 1 then
       keys[#keys + 1] = string.sub(h, keyAt)
@@ -98,6 +98,23 @@ ops.qend = function(at)
   local e = q.ending(a, 1)
   if not q.canEnd(e) then return { x = 'LOST' } end
   q.doEnd(e)
+  return {}
+end
+
+-- number, lessee, seqs…: what the lease has brought cannot be read.
+ops.qaside = function(at)
+  local a = argumentsAt(at)
+  local s = q.load(a[1])
+  if not s then return {} end
+  for i = 3, #a do
+    local seq = tonumber(a[i])
+    if q.isHeld(s, a[2], seq) then
+      local h = q.headerOf(s, seq)
+      q.release(s, a[2], seq, h)
+      q.setAside(s, seq, h)
+    end
+  end
+  q.heads(s)
   return {}
 end
 
@@ -155,9 +172,10 @@ function q.purgeNew(s, to)
   local count, bytes, key = 0, s.bytes, q.key(s.k, ':n')
   while count < 300 and bytes - s.bytes < 100000 do
     local some = 0
+    count = count + q.dropNew(s)
     for _, v in ipairs(call('LRANGE', key, 0, NEW_AT_ONCE - 1)) do
-      local member = string.match(v, '^%d+')
-      if tonumber(member) >= to then break end
+      local member = q.memberIn(v)
+      if not member or tonumber(member) >= to then break end
       local h, body = q.partsOf(v)
       local size = q.parse(h).bytes
       q.moved(body, 'q' .. s.k .. '=' .. member)
@@ -185,8 +203,10 @@ ops.qpurge = function(at)
     local h = q.headerOf(s, seq)
     q.moved(call('HGET', q.key(s.k, ':m'), seq), 'q' .. s.k .. '=' .. each)
     q.takeOut(s, seq, h)
-    q.forget(s, seq, h)
-    s.dropped = s.dropped + 1
+    if h.isUnreadable then q.setAside(s, seq, h) else
+      q.forget(s, seq, h)
+      s.dropped = s.dropped + 1
+    end
   end
   return { #seqs, to }
 end
@@ -284,8 +304,8 @@ ops.qlapsed = function(at)
     local seqs = call('SRANDMEMBER', q.key(n, ':l:' .. a[1]), 500 - #found)
     if #seqs == 0 then call('SREM', P .. 'l:' .. a[1], n) end
     for _, seq in ipairs(seqs) do
-      local f = call('HGET', q.key(n, ':f'), seq)
-      found[#found + 1] = { tonumber(n), tonumber(seq), f and (struct.unpack('>I4', f)) or 0 }
+      local f = q.readFailure(call('HGET', q.key(n, ':f'), seq))
+      found[#found + 1] = { tonumber(n), tonumber(seq), f and f.attempts or 0 }
     end
     if #found >= 500 then break end
   end

@@ -1,5 +1,8 @@
 /** What is looked up in queues. Nothing is changed here. */
 export const QUEUE_READS = String.raw`
+function q.mend() return nil end
+function q.dropNew() return 0 end
+
 -- Figures, when the oldest was published, since when the oldest is ready, and the first groups that are parked.
 function q.look(n)
   local s = q.load(n)
@@ -27,7 +30,7 @@ end
 reads.queues = function(a)
   local found = {}
   q.mono()
-  for _, n in ipairs(a) do found[#found + 1] = q.look(n) end
+  for _, n in ipairs(a) do found[#found + 1] = guarded('queue ' .. n, q.look, n) end
   return cjson.encode(found)
 end
 
@@ -41,7 +44,7 @@ reads.bodies = function(a)
   local bodies = call('HMGET', q.key(a[1], ':m'), unpack(a, 2))
   for at, body in ipairs(bodies) do
     local whole = not body and call('HGET', q.key(a[1], ':nl'), a[at + 1])
-    if whole then bodies[at] = string.sub(whole, string.find(whole, '\n', 1, true) + WHOLE + 1) end
+    if whole then bodies[at] = string.sub(whole, (string.find(whole, '\n', 1, true) or #whole) + WHOLE + 1) end
   end
   return bodies
 end

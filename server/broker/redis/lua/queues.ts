@@ -49,10 +49,8 @@ function q.load(n)
   n = tostring(n)
   local s = q.loaded[n]
   if s then return s end
-  local v = call('HMGET', q.key(n, ''), 'c', 'o')
-  if not v[2] then return nil end
-  s = cmsgpack.unpack(v[1])
-  s.o = cmsgpack.unpack(v[2])
+  s = q.read(n)
+  if not s then return nil end
   s.k, s.size0, s.bytes0 = n, s.size, s.bytes
   q.nothingAdded(s)
   s.groups, s.grouped, s.checks, s.news = {}, {}, {}, {}
@@ -113,6 +111,7 @@ function q.fetch(hash, fields)
 end
 
 function q.parse(h)
+  if not q.isReadable(h) then return q.unreadable() end
   local time, flags, priority, bytes, size, expires, due, at = struct.unpack(STORED, h)
   return { time = time, keyed = flags % 2 == 1, priority = priority, bytes = bytes, expires = expires, due = due,
     key = string.sub(h, at) }
@@ -198,6 +197,7 @@ end
 
 -- Comes back to its place, once it is due.
 function q.putBack(s, seq, h, due)
+  if h.isUnreadable then return q.setAside(s, seq, h) end
   call('ZADD', q.key(s.k, ':o'), seq, seq)
   s.wbytes = s.wbytes + h.bytes
   if h.expires > 0 then call('ZADD', q.key(s.k, ':x'), h.expires, seq) end
@@ -214,17 +214,17 @@ end
 function q.headerOf(s, seq)
   q.flush(s)
   local h = call('HGET', q.key(s.k, ':h'), seq) or q.takeApart(s, seq, call('HGET', q.key(s.k, ':nl'), seq))
-  return h and q.parse(h)
+  return q.parse(q.whole(s, seq, h))
 end
 
 -- Header and body of a message that is whole.
 function q.partsOf(v)
-  local at = string.find(v, '\n', 1, true)
+  local at = string.find(v, '\n', 1, true) or #v
   return string.sub(v, at + 1, at + WHOLE), string.sub(v, at + WHOLE + 1)
 end
 
 function q.takeApart(s, seq, v)
-  if not v then return nil end
+  if not v or not q.memberIn(v) then return nil end
   local h, body = q.partsOf(v)
   call('HSET', q.key(s.k, ':h'), seq, h)
   call('HSET', q.key(s.k, ':m'), seq, body)
@@ -235,7 +235,9 @@ end
 -- The first of the new ones, and its number.
 function q.firstNew(s)
   local v = call('LINDEX', q.key(s.k, ':n'), 0)
-  if v then return tonumber(string.match(v, '^%d+')), v end
+  local member = v and q.memberIn(v)
+  if member then return tonumber(member), v end
+  if v and q.dropNew(s) > 0 then return q.firstNew(s) end
 end
 
 -- The oldest that waits. If it is a new one, it gets the places of the others.
@@ -264,10 +266,10 @@ function q.bury(s, seq, h, reason, attempts, said)
   local f = q.failure(s, seq)
   local note = { seq = seq, reason = reason, attempts = attempts or (f and f.attempts) or 0,
     error = said or (f and f.error), publishedAt = h.time, diedAt = now }
-  local v = call('HGET', q.key(s.k, ':h'), seq)
+  local header, body = call('HGET', q.key(s.k, ':h'), seq), call('HGET', q.key(s.k, ':m'), seq)
+  if h.isUnreadable or not body then return q.setAside(s, seq, h) end
   s.letter = s.letter + 1
-  call('XADD', q.key(s.k, ':dl'), string.format('%d-0', s.letter), 'n', cjson.encode(note), 'h', v, 'm',
-    call('HGET', q.key(s.k, ':m'), seq))
+  call('XADD', q.key(s.k, ':dl'), string.format('%d-0', s.letter), 'n', cjson.encode(note), 'h', header, 'm', body)
   q.trimLetters(s)
   q.forget(s, seq, h)
   if s.o.pk == 'park' and h.keyed then q.park(s, h.key) end
@@ -276,7 +278,8 @@ end
 -- What becomes of one that has expired.
 function q.drop(s, seq, h)
   q.takeOut(s, seq, h)
-  if s.o.ex == 'dead-letter' then q.bury(s, seq, h, 'expired') else
+  if h.isUnreadable then q.setAside(s, seq, h)
+  elseif s.o.ex == 'dead-letter' then q.bury(s, seq, h, 'expired') else
     q.forget(s, seq, h)
     s.dropped = s.dropped + 1
   end
@@ -298,9 +301,11 @@ function q.wake(s, most)
   local heads = call('HMGET', q.key(s.k, ':h'), unpack(due))
   local failed = call('HLEN', q.key(s.k, ':f')) > 0 and call('HMGET', q.key(s.k, ':f'), unpack(due)) or {}
   for i, each in ipairs(due) do
-    local h = q.parse(heads[i])
-    q.offer(s, tonumber(each), h.priority, 0, h.keyed and q.group(s, h.key) or nil)
-    if not h.keyed and not failed[i] then s.undue, s.due = s.undue - 1, s.due + 1 end
+    local h = q.parse(q.whole(s, each, heads[i]))
+    if h.isUnreadable then q.drop(s, tonumber(each), h) else
+      q.offer(s, tonumber(each), h.priority, 0, h.keyed and q.group(s, h.key) or nil)
+      if not h.keyed and not failed[i] then s.undue, s.due = s.undue - 1, s.due + 1 end
+    end
   end
 end
 
@@ -333,7 +338,7 @@ function q.figures(s, stamp)
   local letters = call('XLEN', q.key(key, ':dl'))
   -- An update has lowered their limit.
   if letters > s.o.ml then soon = 0 end
-  return { tonumber(key), stamp, waiting, s.flight, s.bytes, startable + s.behind, startable,
+  return { tonumber(key), stamp, waiting, s.flight, s.bytes, math.max(startable, startable + s.behind), startable,
     call('ZCARD', q.key(key, ':d')), waiting - s.undue, letters, call('ZCARD', q.key(key, ':p')),
     s.published, s.acked, s.again, s.dropped, s.lost, s.due, math.max(0, soon), s.letter }
 end
@@ -354,6 +359,8 @@ function q.write(s)
   end
   for from = 1, #gone, 500 do call('HDEL', key, unpack(gone, from, math.min(from + 499, #gone))) end
   for from = 1, #set, 500 do call('HSET', key, unpack(set, from, math.min(from + 499, #set))) end
+  -- Of what could not be read, they were not known.
+  if s.size <= 0 then s.bytes, s.wbytes = 0, 0 end
   call('HSET', q.key(s.k, ''), 'c', cmsgpack.pack({ size = s.size, next = s.next, letter = s.letter, bytes = s.bytes, wbytes = s.wbytes,
     flight = s.flight, behind = s.behind, undue = s.undue, published = s.published, acked = s.acked, again = s.again,
     dropped = s.dropped, lost = s.lost, due = s.due }))
@@ -365,16 +372,18 @@ function q.finish()
   local all = {}
   q.mono()
   call('HSET', P .. 'meta', 'raw', now, 'back', q.back)
-  for _, s in ipairs(q.list) do
-    q.write(s)
-    local stamp = call('HINCRBY', P .. 'meta', 'qv', 1)
-    call('ZADD', P .. 'qv', stamp, s.k)
-    local figures = q.figures(s, stamp)
-    all[#all + 1] = figures
-    -- Those who stand there plan by what is due first.
-    if figures[7] > 0 or s.news then q.callFirst(s) end
-    if s.o.ov == 'block' then q.passOn(s) end
-  end
+  for _, s in ipairs(q.list) do all[#all + 1] = q.finishSafely(s) end
   return all
+end
+
+function q.finishOne(s)
+  q.write(s)
+  local stamp = call('HINCRBY', P .. 'meta', 'qv', 1)
+  call('ZADD', P .. 'qv', stamp, s.k)
+  local figures = q.figures(s, stamp)
+  -- Those who stand there plan by what is due first.
+  if figures[7] > 0 or s.news then q.callFirst(s) end
+  if s.o.ov == 'block' then q.passOn(s) end
+  return figures
 end
 `

@@ -1,4 +1,5 @@
 import { FORMAT, PRELUDE } from './prelude.ts'
+import { QUEUE_DAMAGE } from './queue-damage.ts'
 import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUE_READS } from './queue-reads.ts'
 import { QUEUES } from './queues.ts'
@@ -160,10 +161,14 @@ end
 local member = call('ZRANGE', i, low, low)[1]
 if not member then return false end
 local s = stream(ARGV[2])
-for _, segment in ipairs(headOf(ARGV[2], (place(member))).s) do
-  if segment[2] >= wanted then return segment[3][s.name] end
-end
-return false
+local first = place(member)
+-- All of a block that cannot be read.
+return guarded('stream ' .. s.number, function()
+  for _, segment in ipairs(headOf(s.number, first).s) do
+    if segment[2] >= wanted then return segment[3][s.name] end
+  end
+  return false
+end) or first
 `
 
 /** A cursor, and whether its mark is older than a while. `clock, number, name, while`. */
@@ -181,6 +186,7 @@ ${PRELUDE}
 local reads = {}
 ${QUEUES}
 ${QUEUE_GROUPS}
+${QUEUE_DAMAGE}
 ${QUEUE_READS}
 local a = {}
 for n = 3, #ARGV do a[n - 2] = ARGV[n] end

@@ -30,7 +30,7 @@ local function removeOldest(s, member, last)
   local head = headOf(s.number, first)
   if head then
     forgetTopics(s, head, last)
-    if s.lastValue then forgetValues(s, head, call('HGET', blocks, text(first)), last) end
+    if s.lastValue then guarded('stream ' .. s.number, forgetValues, s, head, call('HGET', blocks, text(first)), last) end
   end
   call('HDEL', blocks, text(first), 'h' .. text(first))
   call('ZREM', key(s.number, 'i'), member)
@@ -43,7 +43,8 @@ end
 local function skipInto(s, first, firstTime, lastTime)
   s.oldest = lastTime
   if firstTime == lastTime then return end
-  for _, segment in ipairs(headOf(s.number, first).s) do
+  local head = headOf(s.number, first)
+  for _, segment in ipairs(head and head.s or {}) do
     local behind = segment[3][s.name] + segment[1]
     if behind > s.first then
       if segment[2] >= now - s.maxAge then
@@ -83,7 +84,7 @@ end
 local function saveStreams(changes)
   for number, s in pairs(streams) do
     if s then
-      retain(s)
+      guarded('stream ' .. number, retain, s)
       local fields = {}
       for _, name in ipairs(NUMBERS) do
         fields[#fields + 1] = name

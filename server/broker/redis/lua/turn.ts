@@ -1,6 +1,7 @@
 import { CHANGES } from './changes.ts'
 import { FORMAT, PRELUDE } from './prelude.ts'
 import { PUBLISH } from './publish.ts'
+import { QUEUE_DAMAGE } from './queue-damage.ts'
 import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUE_LEASING } from './queue-leasing.ts'
 import { QUEUE_MOVES } from './queue-moves.ts'
@@ -47,15 +48,19 @@ if isOff then return cjson.encode({ x = 'CLOCK', time = now, ahead = ahead }) en
 local results = {}
 local at = 5
 while ARGV[at] do
-  results[#results + 1] = ops[ARGV[at]](at + 2)
+  results[#results + 1] = guarded(ARGV[at], ops[ARGV[at]], at + 2) or { x = 'FAILED' }
   at = at + 2 + tonumber(ARGV[at + 1])
 end
 local changes = {}
 saveStreams(changes)
 local figures = q.finish()
+-- Not all of what it has published is in its queues.
+for _, s in ipairs(q.list) do
+  if s.isSpoilt and s.hasEntered then results[#results] = { x = 'FAILED' } end
+end
 
 local event
-if #declared + #messages + #changes > 0 then
+if commitNumber or #declared + #messages + #changes > 0 then
   event = { c = commit(), g = generation(), t = messageTime, s = changes, d = declared, m = messages }
   local parts, head
   for _, other in ipairs(call('ZRANGE', P .. 'nodes', 0, -1)) do
@@ -71,7 +76,7 @@ if #declared + #messages + #changes > 0 then
     end
   end
 end
-local answer = cjson.encode({ e = event, r = results, q = figures, c = commitNumber or tonumber(call('HGET', META, 'commit')) or 0 })
+local answer = cjson.encode({ e = event, r = results, q = figures, u = aside, f = faults, c = commitNumber or tonumber(call('HGET', META, 'commit')) or 0 })
 call('HSET', P .. 'n:' .. node, 'seq', seq, 'answer', answer)
 if #leased > 0 then return { answer, unpack(leased) } end
 return answer
@@ -83,6 +88,7 @@ const BODY =
   SHARED +
   QUEUES +
   QUEUE_GROUPS +
+  QUEUE_DAMAGE +
   QUEUE_MOVES +
   QUEUE_PUBLISH +
   QUEUE_OPS +
