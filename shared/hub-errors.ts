@@ -40,6 +40,9 @@ export const HUB_ERRORS = {
   too_many_patterns: refusal(
     'All streams or all queues together would exceed maxPatterns. Declare fewer patterns, or raise the limit.',
   ),
+  too_many_places: refusal(
+    'A publish to a cluster may go to 1,000 streams and queues, and this one would go to more. Let fewer of them match the topic.',
+  ),
   queue_exists: refusal(
     'A queue of this name already exists with different options. Use the same options, or update it.',
   ),

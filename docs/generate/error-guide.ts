@@ -161,6 +161,10 @@ export const ERROR_GUIDE: Record<ErrorCode, readonly [cause: string, fix: string
     'All streams or all queues together would have more than `maxPatterns` patterns.',
     'Use fewer, wider patterns, or raise the limit.',
   ],
+  too_many_places: [
+    'In a cluster, more than 1,000 streams and queues match the topic of the publish; or of all publishes of an ack together.',
+    'Let fewer streams and queues match the topic, or use one queue or stream with many consumers or readers.',
+  ],
   queue_exists: [
     'A queue of this name was declared with other options. The message names the first that differs, with both values.',
     'Use the same options. To change a queue, use `queues.update`, or change it in the configuration.',

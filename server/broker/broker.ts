@@ -23,6 +23,8 @@ import type { RemoteStatus } from './remote-status.ts'
  * the broker cannot tell whether it was stored. An unknown publish is never reported as refused. If it is published again with the
  * same id, it is stored once either way.
  *
+ * **Retries.** What was refused is not stored after a later retry of its owner on its topic: see `overtaken.ts`.
+ *
  * **Routes.** A draft carries the route that the hub computed for it, and the generation of the declarations used for the route.
  * Before it commits a draft with an older generation, the broker asks for a new route (`reroute`), so that no message misses a
  * stream or queue that was declared before it, and none is refused because one of its places no longer exists. A draft that waits
@@ -287,6 +289,8 @@ export interface Draft extends MessageParts {
    * something is left where the first one was stored: not all of it has been deleted or purged.
    */
   readonly ownId: boolean
+  /** It was published before, on a connection that was lost before the answer. It may have been stored. */
+  readonly isRetry: boolean
   readonly route: Route
   /** For queues: priority 0 to 9, and when it is due, in milliseconds since 1970. */
   readonly priority: number | undefined

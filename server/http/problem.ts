@@ -71,6 +71,7 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   too_many_streams: 429,
   too_many_queues: 429,
   too_many_patterns: 429,
+  too_many_places: 422,
   queue_limit: 429,
   waiting_limit: 429,
   window_exceeded: 429,

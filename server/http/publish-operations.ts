@@ -18,6 +18,8 @@ const REFUSALS: readonly ErrorCode[] = [
     'no_queue',
     'queue_limit',
     'waiting_limit',
+    'too_many_places',
+    'data_damaged',
   ] as const),
   ...STORING,
   ...(['connection_lost', 'bad_data', 'flooding'] as const),

@@ -98,6 +98,10 @@ export class Publication implements Draft {
     return this.frame.id !== undefined && isKept(this.route)
   }
 
+  get isRetry(): boolean {
+    return this.frame.retry === true
+  }
+
   /** The broker has it from now on: the next publish on its topic must not overtake it. */
   begin(): void {
     this.begun = true

@@ -30,6 +30,28 @@ onEveryBroker('broker', (brokers) => {
       expect(await dataOf(broker)).toEqual([0, 1])
     })
 
+    it('among what comes again show that what is unknown before them was refused: it does not come after them', async () => {
+      const { broker } = await withStream(brokers)
+      const [owner, other] = [{}, {}]
+      const again = { id: 'b', topic: 't', data: 'b', owner, isRetry: true }
+      await publishTo(broker, { ...again, isRetry: false, owner: {} })
+      const outcomes = [
+        { ...again, id: 'a', data: 'a' },
+        { ...again, id: 'elsewhere', data: 'elsewhere', topic: 'u' },
+        { ...again, id: 'other', data: 'other', owner: other },
+        { ...again, id: 'new', data: 'new', isRetry: false },
+        again,
+        { ...again, id: 'c', data: 'c' },
+      ].map((publish) =>
+        publishTo(broker, publish).then(
+          ({ duplicate }) => (duplicate ? 'known' : 'kept'),
+          ({ code }) => code,
+        ),
+      )
+      expect(await Promise.all(outcomes)).toEqual(['connection_lost', 'kept', 'kept', 'kept', 'known', 'kept'])
+      expect(await dataOf(broker)).toEqual(['b', 'elsewhere', 'other', 'new', 'c'])
+    })
+
     it('are known for the window and no longer', async () => {
       const { broker, clock } = await withStream(brokers)
       await publishTo(broker, once)

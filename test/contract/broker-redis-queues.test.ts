@@ -32,6 +32,24 @@ describe('nodes with one Redis', () => {
     expect((await a.queues(['q0', 'q399'])).map(({ depth }) => depth)).toEqual([20, 20])
   })
 
+  it('refuse a message for more than 1,000 streams and queues, and acks with as many', async () => {
+    const redis = await redisOf()
+    const a = await brokerAt(redis.url)
+    const queues = Array.from({ length: 1001 }, (_, n) => `q${n}`)
+    await Promise.all(queues.map((name) => a.declareQueue(queueOptions({ name }), false)))
+    const refused = { code: 'too_many_places', retry: false }
+    await expect(publishTo(a, { topic: 't', data: 1, streams: [], queues })).rejects.toMatchObject(refused)
+    const most = { topic: 't', data: 2, streams: [], queues: queues.slice(0, 1000) }
+    expect((await publishTo(a, most)).queues.length).toBe(1000)
+    const [delivery] = await leaseFrom(a, 'q0', 1)
+    const drafts = [0, 1].map(() => draftOf(a, { ...most, queues: queues.slice(0, 501) }, { kept() {}, refused() {} }))
+    const ack = { kind: 'ack' } as const
+    if (!delivery) throw new Error('nothing was leased')
+    await expect(settleAt(a, delivery, ack, { queue: 'q0', drafts })).rejects.toMatchObject(refused)
+    expect(await a.queues(['q0', 'q1000'])).toMatchObject([{ inFlight: 1 }, { depth: 0 }])
+    await settleAt(a, delivery, ack, { queue: 'q0', drafts: drafts.slice(1) })
+  })
+
   const BLOCKING = { overflow: 'block', maxMessages: 1 } as const
   const enqueue = (broker: Broker, data: unknown) => publishTo(broker, { topic: 't', data, streams: [], queues: ['q'] })
   const isKnown = (broker: Broker) => expect.poll(() => broker.queue('q')).toBeDefined()

@@ -94,6 +94,8 @@ export interface Publish {
   readonly headers?: Readonly<Record<string, string>>
   /** An id that the hub has made: no second message with it is a duplicate. */
   readonly hubId?: string
+  /** It was published before. */
+  readonly isRetry?: boolean
 }
 
 export function streamOptions(more: Partial<StreamOptions> = {}): StreamOptions {
@@ -114,13 +116,14 @@ type Answers = Pick<Draft, 'kept' | 'refused'>
 /** A draft as the hub would make it: bytes as a record, everything else as text. */
 export function draftOf(broker: Broker, publish: Publish, { kept, refused }: Answers): Draft {
   const { publisher = 'p', owner = broker, topic, data, streams = ['s'], queues = [], id, hubId, headers } = publish
-  const { key, expiresAt, priority, dueAt } = publish
+  const { key, expiresAt, priority, dueAt, isRetry = false } = publish
   const rest = headers ? `,"headers":${JSON.stringify(headers)}` : ''
   return bareDraft({
     owner,
     publisher,
     id: id ?? hubId ?? 'made-by-the-hub',
     ownId: id !== undefined,
+    isRetry,
     topic,
     key,
     expiresAt,

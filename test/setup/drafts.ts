@@ -14,6 +14,7 @@ export function bareDraft({ route: { generation = 0, streams = [], queues = [] }
     publisher: undefined,
     owner: bareDraft,
     ownId: false,
+    isRetry: false,
     key: undefined,
     headers: undefined,
     expiresAt: undefined,

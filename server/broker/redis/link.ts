@@ -14,7 +14,7 @@ const CONNECT_MS = 3_000
 const ANSWER_MS = 5_000
 /** Waits between attempts to connect: each twice the last, and a random part of it. */
 const FIRST_WAIT_MS = 50
-const LONGEST_WAIT_MS = 400
+const LONGEST_WAIT_MS = 200
 /** Answers of a Redis that cannot be used now, and may be later, or another one in its place. It has done nothing. A command that only waits does not write: a replica answers it differently. */
 const NOT_NOW =
   /^(ReplyError: )?-?((READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS|MISCONF|MOVED|ASK)\b|ERR WAIT cannot be used with replica)/

@@ -3,12 +3,13 @@ import { sentence } from '../../../shared/error-text.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/streams.ts'
 import type { Draft, Kept } from '../broker.ts'
+import { overtakenAmong, wasOvertaken } from '../overtaken.ts'
 import type { WaitingPublish } from '../waiting.ts'
 import { type CommitEvent, listOf, type OpResult } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
 import { damagedPlace } from './damage.ts'
 import type { EncodedAck, EncodedDraft, PublishingAck, PublishOps } from './publish-op.ts'
-import { fullQueue, type WaitingDrafts } from './waiting-drafts.ts'
+import { fullQueue, placesOf, type WaitingDrafts } from './waiting-drafts.ts'
 import type { Op } from './writer.ts'
 
 /** What publishes: a draft, or an ack with drafts. */
@@ -44,6 +45,8 @@ interface AckSlot {
 }
 
 const NO_RECORD = Buffer.alloc(0)
+/** Streams and queues that one publish may go to, or those of one ack together. */
+const MAX_PLACES = 1_000
 
 /** What one turn publishes: the drafts, the acks among them, and what becomes of each. */
 export class TurnPublishes {
@@ -105,7 +108,7 @@ export class TurnPublishes {
       if (encoded instanceof FanfareError) ack.answer ??= encoded
       else all.push(encoded)
     }
-    ack.answer ??= this.waiting.admitAll(drafts, arrival)
+    ack.answer ??= tooWide(drafts) ?? this.waiting.admitAll(drafts, arrival)
     if (!ack.answer && all.some(({ identity }) => identity !== undefined && this.byIdentity.has(identity))) return false
     this.acks.push(ack)
     if (!ack.answer) for (const encoded of all) ack.slots.push(this.add(encoded, arrival, ack, undefined))
@@ -139,7 +142,7 @@ export class TurnPublishes {
   private routed(draft: Draft): FanfareError | undefined {
     try {
       if (draft.route.generation !== this.log.generation) draft.reroute()
-      return undefined
+      return tooWide([draft])
     } catch (error) {
       if (error instanceof FanfareError) return error
       throw error
@@ -203,6 +206,16 @@ export class TurnPublishes {
       const slot = identified[at]
       if (slot) slot.answer = { duplicate: true, positions, queues }
     }
+    this.refuseOvertaken()
+  }
+
+  private refuseOvertaken(): void {
+    const published = this.slots.filter(({ ack }) => !ack)
+    const known = new Set(published.filter(({ answer }) => isDuplicate(answer)).map(({ encoded }) => encoded.draft))
+    const drafts = published.map(({ encoded }) => encoded.draft)
+    const overtaken = overtakenAmong(drafts, (draft) => known.has(draft))
+    if (overtaken.size === 0) return
+    for (const slot of published) if (overtaken.has(slot.encoded.draft)) slot.answer ??= wasOvertaken()
   }
 
   /** Some go to a stream or queue that is damaged. */
@@ -326,6 +339,12 @@ export class TurnPublishes {
   }
 }
 
+/** Redis does nothing else while it stores what is published in one step. */
+function tooWide(drafts: readonly Draft[]): FanfareError | undefined {
+  const places = drafts.reduce((sum, draft) => sum + placesOf(draft), 0)
+  return places > MAX_PLACES ? new FanfareError('too_many_places') : undefined
+}
+
 function refuseAck(ack: AckSlot, error: FanfareError): void {
   ack.answer = error
   for (const slot of ack.slots) slot.answer = 'untold'
@@ -333,6 +352,10 @@ function refuseAck(ack: AckSlot, error: FanfareError): void {
 
 function isKept({ encoded: { draft } }: Slot): boolean {
   return draft.route.streams.length > 0 || draft.route.queues.length > 0
+}
+
+function isDuplicate(answer: Slot['answer']): boolean {
+  return typeof answer === 'object' && !(answer instanceof FanfareError) && answer.duplicate
 }
 
 function asDuplicate(answer: Slot['answer']): Slot['answer'] {

@@ -3,6 +3,7 @@ import { FanfareError } from '../../../../shared/errors.ts'
 import type { Position } from '../../../../shared/streams.ts'
 import type { Draft, Placement, Settlement } from '../../broker.ts'
 import { compose } from '../../compose.ts'
+import { overtakenAmong, wasOvertaken } from '../../overtaken.ts'
 import { timeAfter } from '../../rules/retention.ts'
 import type { WaitingPublish, WaitingPublishes } from '../../waiting.ts'
 import type { Logs } from '../logs.ts'
@@ -63,8 +64,11 @@ export class Staging {
     if (group.waitedBytes !== undefined) this.stageWaiting(commit, group.waitedBytes)
     // They get new routes in the next commit, when the hub knows what has changed.
     if (commit.declarations.length > 0) later.publishing.unshift(...publishing.splice(0))
+    const overtaken = overtakenAmong(publishing, (draft) => this.dedup.find(draft) !== undefined)
     while (commit.taken.publishing < publishing.length) {
-      if (!this.stagePublishing(publishing[commit.taken.publishing] as PublishOrAck, commit)) {
+      const next = publishing[commit.taken.publishing] as PublishOrAck
+      if (overtaken.has(next)) refuse(next, wasOvertaken(), commit)
+      else if (!this.stagePublishing(next, commit)) {
         later.publishing.unshift(...publishing.splice(commit.taken.publishing))
         break
       }
