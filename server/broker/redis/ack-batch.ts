@@ -1,7 +1,7 @@
 import type { FanfareError } from '../../../shared/errors.ts'
 import { listOf, type OpResult } from './answers.ts'
+import { ACK_MICROS, LONG_MICROS } from './costs.ts'
 import type { Argument } from './link.ts'
-import { ACK_MICROS, LONG_MICROS } from './turn-tasks.ts'
 import type { Op } from './writer.ts'
 
 /** Acks that one op takes. */

@@ -6,12 +6,12 @@ import type { Delivery, DeliveryId, Ending, Settlement } from '../broker.ts'
 import { type Fate, fateOf } from '../rules/fate.ts'
 import { AckBatch, seqsOf } from './ack-batch.ts'
 import { listOf, type OpResult, valuesOf } from './answers.ts'
+import { ENDING_MICROS, GIVING_BACK_MICROS, LEASE_MICROS, LONG_MICROS } from './costs.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import type { QueueMirror } from './queue-mirror.ts'
 import { partsOfWhole, readBody, storedAttributes } from './queue-record.ts'
 import type { StreamReads } from './stream-reads.ts'
-import { ENDING_MICROS, GIVING_BACK_MICROS, LEASE_MICROS, LONG_MICROS } from './turn-tasks.ts'
 import type { Turns } from './turns.ts'
 
 /** Messages that one op leases or gives back. */

@@ -1,6 +1,6 @@
 import type { QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { QueueState } from '../broker.ts'
-import { LEASE_MICROS } from './turn-tasks.ts'
+import { LEASE_MICROS } from './costs.ts'
 
 /** The figures of a queue as scripts give them: `q.figures` in `lua/queues.ts`. */
 export type Figures = readonly number[]

@@ -1,25 +1,9 @@
 import type { Draft } from '../broker.ts'
 import type { OpResult } from './answers.ts'
+import { BYTE_MICROS, MAKING_ROOM_MICROS, QUEUED_MICROS, STREAM_MICROS, TASK_MICROS } from './costs.ts'
 import type { QueueMirror } from './queue-mirror.ts'
 import { isPlain } from './queue-record.ts'
 import type { Op } from './writer.ts'
-
-// About what Redis needs for each of these, in microseconds: a turn has to end within a few milliseconds.
-
-const TASK_MICROS = 8
-export const ENDING_MICROS = 25
-export const GIVING_BACK_MICROS = 20
-/** An op that goes through many messages takes as many of them as this. */
-export const LONG_MICROS = 3_500
-/** Whole messages, see `lua/queues.ts`, and others. */
-export const LEASE_MICROS = { whole: 4, inParts: 13 }
-export const ACK_MICROS = { whole: 2, inParts: 12 }
-const STREAM_MICROS = 6
-const QUEUED_MICROS = { whole: 7, inParts: 20 }
-/** Another message goes first. */
-const MAKING_ROOM_MICROS = 20
-/** Of a byte. */
-const BYTE_MICROS = 0.008
 
 /** Something other than messages. */
 export interface Task {
