@@ -8,7 +8,9 @@ import { SlowFirst } from './setup/slow-first.ts'
  * All other files share a process per worker: importing the hub again costs a second of CPU time per file.
  */
 const OWN_PROCESS = [
-  'test/{browser,cli,demo,docs,driver,faults,fuzz}/**/*.test.ts',
+  'test/{docs,driver,fuzz}/**/*.test.ts',
+  'test/cli/tls.test.ts',
+  'test/faults/{churn,cluster-redis,directory,links}.test.ts',
   'test/client/{handlers,liveness,platforms,session,waiting}.test.ts',
   'test/contract/{broker-streams,calls,client,embedding,handler-errors,http-memory,many-names,shutdown,unexpected-errors}.test.ts',
   'test/contract/{authentication,bus,bus-redis,draining,login,nodes,redis-connection,request-lines,tls,token-renewal}.test.ts',

@@ -130,7 +130,6 @@ async function serve(flags: Flags, command: Command): Promise<void> {
   // Loaded only here: other commands do not need a hub, and start in half the time without it.
   const { pino } = await import('pino')
   const { checkConfig } = await import('../config.ts')
-  const { startHub } = await import('../index.ts')
   const { options, sources, ignored } = await gathered(flags, command)
   // Synchronously, to standard error: the last lines before the process ends are the ones that matter most.
   const output = pino.destination({ dest: 2, sync: true, maxLength: LOG_BYTES })
@@ -141,6 +140,8 @@ async function serve(flags: Flags, command: Command): Promise<void> {
   const log = pino({ level, base: { pid: process.pid } }, asText ? readableLog(output) : output)
   for (const variable of ignored)
     log.info({ variable }, 'environment variable ignored: Kubernetes set it for a Service of this name')
+  // After the configuration was checked: a refusal comes in half the time.
+  const { startHub } = await import('../index.ts')
   const starting = startHub(options, log)
   // Registered at once, because SIGHUP would end a starting hub. On a terminal it means that the terminal was closed.
   if (options.tls || !process.stdin.isTTY) process.on('SIGHUP', () => void reload(starting, log))

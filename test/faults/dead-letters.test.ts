@@ -9,7 +9,7 @@ import { Peer } from '../setup/peer.ts'
 import { QueueReader, untilQueue } from '../setup/queues.ts'
 import { range } from '../setup/streams.ts'
 
-const LETTERS = 500
+const LETTERS = 340
 /** More in all than the heap of the hub, in one byte a character and in the two of a text with others. */
 const DATA = 'x'.repeat(200_000)
 
@@ -28,7 +28,7 @@ async function start(): Promise<void> {
       { name: 'late', onExpiry: 'dead-letter', maxAttempts: 1 },
     ],
   )
-  hub = await HubProcess.start({ data: join(folder, 'data'), port, config }, ['--max-old-space-size=96'])
+  hub = await HubProcess.start({ data: join(folder, 'data'), port, config }, ['--max-old-space-size=64'])
 }
 
 beforeAll(async () => {

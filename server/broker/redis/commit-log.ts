@@ -118,7 +118,10 @@ export class CommitLog {
    */
   jump(state: SpaceState, isRenewed = false): void {
     const hasGoneBack = isRenewed || (this.isOpen && state.n !== this.incarnation)
-    const hasMissed = this.isOpen && (hasGoneBack || state.c > this.applied)
+    // Without streams and queues nothing was lost with the commits.
+    const hasLost =
+      hasGoneBack && this.streams.size + this.queues.size + listOf(state.s).length + listOf(state.q).length > 0
+    const hasMissed = this.isOpen && (hasLost || state.c > this.applied)
     if (hasGoneBack) {
       this.newEpochs++
       this.goBack(state.c)

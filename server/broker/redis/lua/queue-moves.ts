@@ -85,11 +85,11 @@ end
 -- The limits of a queue in this call. If an update has lowered them by much, it gets there step by step, and takes what comes meanwhile.
 function q.limits(s)
   if not s.maxMessages then
-    local isMuch = s.size0 - s.o.mm > 500 or (s.bytes0 - s.o.mb) * s.size0 > 500 * s.bytes0
+    local isMuch = s.size0 - s.o.mm > 100 or (s.bytes0 - s.o.mb) * s.size0 > 100 * s.bytes0
     s.maxMessages, s.maxBytes = s.o.mm, s.o.mb
     if isMuch then
-      s.maxMessages = math.max(s.o.mm, s.size0 - 300)
-      s.maxBytes = math.max(s.o.mb, s.bytes0 * (1 - 300 / s.size0))
+      s.maxMessages = math.max(s.o.mm, s.size0 - 100)
+      s.maxBytes = math.max(s.o.mb, s.bytes0 * (1 - 100 / s.size0))
     end
   end
   return s.maxMessages, s.maxBytes
