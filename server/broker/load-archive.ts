@@ -1,4 +1,6 @@
+import { resolve } from 'node:path'
 import type { Logger } from 'pino'
+import { FanfareError } from '../../shared/errors.ts'
 import { type ClusterPlace, clusterAddress, shownCluster } from '../bus/load-bus.ts'
 import type { Archive } from './archive.ts'
 
@@ -10,6 +12,20 @@ export interface ArchiveOptions extends Omit<ClusterPlace, 'cluster'> {
 /** Whether a place is a Redis rather than a directory. */
 export function isRedis(place: string): boolean {
   return /^rediss?(\+(sentinel|cluster))?:/.test(place)
+}
+
+/** Throws `bad_config` if a copy from one place to another would not be one, or if one of them is the URL of something else. */
+export function checkPlaces(from: string, to: string): void {
+  for (const place of [from, to]) {
+    const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(place)?.[0]
+    if (scheme === undefined || isRedis(place)) continue
+    throw new FanfareError(
+      'bad_config',
+      `${scheme}… is neither a data directory nor the URL of a Redis (redis://, rediss://, redis+sentinel:// or redis+cluster://).`,
+    )
+  }
+  if (from !== to && (isRedis(from) || isRedis(to) || resolve(from) !== resolve(to))) return
+  throw new FanfareError('bad_config', 'Source and target of the copy are the same place. Name another one.')
 }
 
 /**

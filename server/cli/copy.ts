@@ -54,7 +54,7 @@ At the end it compares both sides. Afterwards start hubs on one of the two only.
 async function copy(from: string, to: string, flags: Flags, command: Command): Promise<void> {
   // Loaded only here: other commands start in half the time without it.
   const { pino } = await import('pino')
-  const { openArchive } = await import('../broker/load-archive.ts')
+  const { checkPlaces, openArchive } = await import('../broker/load-archive.ts')
   const { copyArchive } = await import('../copy/copy.ts')
   const { checkConfig } = await import('../config.ts')
   const log = pino({ enabled: false })
@@ -74,6 +74,7 @@ async function copy(from: string, to: string, flags: Flags, command: Command): P
     process.stderr.write('Stopped before it was done. The same command continues.\n')
     process.exit(EXIT.interrupted)
   })
+  checkPlaces(from, to)
   const since = performance.now()
   const source = await openArchive(from, true, options, log)
   try {

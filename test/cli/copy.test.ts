@@ -67,6 +67,19 @@ it('refuses a directory that is none, or in use, and a target with a stream of t
   expect((await copy(data, where)).stderr).toMatch(/^fanfare: data_locked: /)
 })
 
+it('refuses to copy a place onto itself, and the URL of something else', async () => {
+  const data = await filledDirectory()
+  const redis = 'redis://127.0.0.1:1'
+  const refusal = { code: 2, stderr: expect.stringMatching(/^fanfare: bad_config: Source and target/) }
+  expect(await copy(data, `${data}/.`)).toMatchObject(refusal)
+  expect(await copy(redis, redis)).toMatchObject(refusal)
+  const { code, stderr } = await copy(data, 'http://:secret@127.0.0.1:1')
+  expect({ code, stderr }).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/^fanfare: bad_config: http:\/\/… is/),
+  })
+})
+
 it('warns of a Redis that can lose the copy, refuses one that deletes any key, and waits for replicas', async () => {
   const data = await filledDirectory()
   const forgetful = await redisOf()

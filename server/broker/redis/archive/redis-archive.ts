@@ -144,7 +144,7 @@ export class RedisArchive implements Archive {
         throw new FanfareError(
           'data_locked',
           answer === 'BUSY'
-            ? `${this.place} is being copied already. Wait until that has ended.`
+            ? `${this.place} is being copied already, or is the source itself. Wait until that has ended, or name another place.`
             : `Hubs are running on ${this.place}: ${names.join(', ')}. Stop them, then copy.`,
         )
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
