@@ -33,7 +33,7 @@ it.runIf(which('systemd-analyze'))('systemd finds nothing wrong with the unit', 
 
 // Without nginx, the hubs are asked themselves.
 it('three hubs with the configuration and the unit of the page serve clients, behind nginx if it is installed', async () => {
-  const redis = await redisOf()
+  const redis = await redisOf('--dir', folderOf())
   const ports = new Map<string, number>([['6379', redis.port]])
   for (const port of ['4747', '4748', '4749', '8080']) ports.set(port, await freePort())
   const here = (text: string) => text.replace(/\b(6379|474[789]|8080)\b/g, (port) => String(ports.get(port)))
@@ -56,7 +56,7 @@ it('three hubs with the configuration and the unit of the page serve clients, be
     writeFileSync(join(folder, 'nginx.conf'), main)
     new RunningCommand('nginx', ['-e', 'stderr', '-c', join(folder, 'nginx.conf')])
   }
-  const path = /^curl -f http:\/\/127\.0\.0\.1:8080(\S+)$/m.exec(COMMANDS)?.[1]
+  const path = /^curl -f --retry 9 http:\/\/127\.0\.0\.1:8080(\S+)$/m.exec(COMMANDS)?.[1]
   const listed = async () => {
     const answer = await fetch(`http://127.0.0.1:${port}${path}`).catch(() => undefined)
     return answer?.ok && ((await answer.json()) as NodesStatus).nodes.map(({ name }) => name)
@@ -71,6 +71,12 @@ it('three hubs with the configuration and the unit of the page serve clients, be
   const { nodes = [] } = (await clients[0]?.admin.nodes.list()) ?? {}
   const counts = nodes.map(({ connections }) => connections)
   expect(counts).toEqual(hasNginx ? [2, 2, 2] : expect.arrayContaining([6]))
+
+  const jobs = () => clients[0]?.admin.queues.declare({ name: 'jobs', bindings: [{ topic: 'jobs.#' }] })
+  await expect(jobs()).rejects.toMatchObject({ code: 'cluster_live_only' })
+  const [setting = ''] = /(?<=^redis-cli )config set .*$/m.exec(page('cluster.md')) ?? []
+  execFileSync('redis-cli', ['-p', String(redis.port), ...setting.split(' ')])
+  await expect.poll(() => jobs()?.catch(({ code }) => code)).toMatchObject({ name: 'jobs' })
   for (const client of clients) await client.close()
 })
 

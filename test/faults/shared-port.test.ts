@@ -4,6 +4,7 @@ import { ENGINES } from '../setup/engines.ts'
 import { freePort } from '../setup/free-port.ts'
 import { HubProcess } from '../setup/hub-process.ts'
 import { Peer } from '../setup/peer.ts'
+import { handshake, makePair, PairFiles } from '../setup/tls.ts'
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 const canShare = (engine: string) => engine === 'uws' || major > 23 || (major === 22 && minor >= 12)
@@ -30,6 +31,38 @@ describe.each(ENGINES)('hubs of a cluster on one port, with %s', (engine) => {
     const next = await Promise.all(Array.from({ length: 10 }, named))
     expect(new Set(next.map(({ name }) => name))).toEqual(new Set(['west']))
   })
+
+  it.runIf(canShare(engine))(
+    'share it with TLS, and renew their certificates without losing a connection',
+    async () => {
+      const redis = await redisOf()
+      const port = await freePort()
+      const [first, second] = [makePair('first'), makePair('second')]
+      const files = new PairFiles(first)
+      const tls = { 'tls-cert-file': files.certFile, 'tls-key-file': files.keyFile }
+      const start = (name: string) => node(redis.url, { engine, port, 'reuse-port': 'on', 'node-name': name, ...tls })
+      const hubs = await Promise.all([start('east'), start('west')])
+      const named = async ({ cert }: { cert: string }) => {
+        const peer = await Peer.open(`wss://127.0.0.1:${port}/`, undefined, undefined, true, cert)
+        onTestFinished(() => peer.terminate())
+        peer.send({ type: 'hello' })
+        return { peer, name: (await peer.next('welcome')).node }
+      }
+      const before = await Promise.all(Array.from({ length: 40 }, () => named(first)))
+      expect(new Set(before.map(({ name }) => name))).toEqual(new Set(['east', 'west']))
+      await Promise.all(before.map(({ peer }) => peer.subscribe(1, 'live')))
+
+      files.write(second)
+      for (const hub of hubs) hub.signal('SIGHUP')
+      for (const hub of hubs) await expect.poll(() => hub.log.join()).toContain('certificate reloaded')
+      const names = await Promise.all(Array.from({ length: 20 }, async () => (await handshake(port))[0]))
+      expect(new Set(names)).toEqual(new Set(['second']))
+      const after = await Promise.all(Array.from({ length: 40 }, () => named(second)))
+      expect(new Set(after.map(({ name }) => name))).toEqual(new Set(['east', 'west']))
+      after[0]?.peer.send({ type: 'publish', seq: 1, topic: 'live', data: 1 })
+      await Promise.all(before.map(({ peer }) => peer.next('message')))
+    },
+  )
 
   it.runIf(canShare(engine))('share it with no hub that does not say so', async () => {
     const redis = await redisOf()

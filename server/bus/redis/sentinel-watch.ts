@@ -2,6 +2,10 @@ import type { Redis } from 'ioredis'
 import type { RedisAddress } from './redis-address.ts'
 
 const CONNECT_MS = 3_000
+/** `name old-host old-port host port` */
+const SWITCHED = '+switch-master'
+/** `slave id host port @ name old-host old-port`: only the sentinel that leads the failover says so, and the other only after all replicas have followed. */
+const PROMOTED = '+promoted-slave'
 /** Between attempts to reach a sentinel, in milliseconds: of one after the other. */
 const RETRY_MS = 1_000
 
@@ -50,13 +54,14 @@ export class SentinelWatch {
     const { sentinelTLS: tls, name } = this.address
     const redis = connection({ ...this.sentinels[this.at], ...(tls && { tls }) }, CONNECT_MS)
     redis.on('error', () => {})
-    redis.on('message', (_channel: string, text: string) => {
-      const [switched, , , host, port] = text.split(' ')
-      if (switched === name) this.onSwitch(host as string, Number(port))
+    redis.on('message', (channel: string, text: string) => {
+      const words = text.split(' ')
+      const [host, port] = words.slice(channel === PROMOTED ? 2 : 3)
+      if (words[channel === PROMOTED ? 5 : 0] === name) this.onSwitch(host as string, Number(port))
     })
     try {
       await redis.connect()
-      await redis.subscribe('+switch-master')
+      await redis.subscribe(SWITCHED, PROMOTED)
       if (this.isClosed) throw new Error('closed')
       this.redis = redis
       redis.on('close', () => this.connectLater())
