@@ -1,5 +1,6 @@
 import type { FanfareError } from '../../../shared/errors.ts'
 import { listOf, type OpResult } from './answers.ts'
+import { ACK_MICROS, LONG_MICROS } from './costs.ts'
 import type { Argument } from './link.ts'
 import type { Op } from './writer.ts'
 
@@ -19,15 +20,16 @@ export class AckBatch implements Op {
     this.head = [queue, lessee]
   }
 
-  get messages(): number {
-    return this.whole.length + this.inParts.length
+  get micros(): number {
+    return this.whole.length * ACK_MICROS.whole + this.inParts.length * ACK_MICROS.inParts
   }
 
   add({ seq, wholeBytes }: Ackable, done: (lost: boolean) => void, failed: (error: FanfareError) => void): void {
     const list = wholeBytes === undefined ? this.inParts : this.whole
     list.push({ seq, done, failed })
     this.wholeBytes += wholeBytes ?? 0
-    if (this.messages >= ACKS_AT_ONCE) this.isOpen = false
+    const isFull = this.whole.length + this.inParts.length >= ACKS_AT_ONCE || this.micros >= LONG_MICROS
+    if (isFull) this.isOpen = false
   }
 
   get args(): readonly Argument[] {

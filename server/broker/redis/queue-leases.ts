@@ -6,6 +6,7 @@ import type { Delivery, DeliveryId, Ending, Settlement } from '../broker.ts'
 import { type Fate, fateOf } from '../rules/fate.ts'
 import { AckBatch, seqsOf } from './ack-batch.ts'
 import { listOf, type OpResult, valuesOf } from './answers.ts'
+import { ENDING_MICROS, GIVING_BACK_MICROS, LEASE_MICROS, LONG_MICROS } from './costs.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import type { QueueMirror } from './queue-mirror.ts'
@@ -14,7 +15,8 @@ import type { StreamReads } from './stream-reads.ts'
 import type { Turns } from './turns.ts'
 
 /** Messages that one op leases or gives back. */
-const AT_ONCE = 500
+const LEASED_AT_ONCE = 300
+const BACK_AT_ONCE = 200
 
 /** What the attempt of a node ended in that gave no sign of life. */
 const NODE_LOST = 'The hub of the consumer was lost.'
@@ -70,7 +72,7 @@ export class QueueLeases {
     const deliveries: Delivery[] = []
     let left = bytes
     while (deliveries.length < count && left > 0) {
-      const wanted = Math.min(AT_ONCE, count - deliveries.length)
+      const wanted = Math.min(LEASED_AT_ONCE, count - deliveries.length)
       const some = await this.leaseSome(mirror, wanted, left)
       for (const each of some) {
         deliveries.push(each)
@@ -84,7 +86,7 @@ export class QueueLeases {
 
   private async leaseSome(mirror: QueueMirror, count: number, bytes: number): Promise<Delivery[]> {
     const { lessee } = this
-    const op = { name: 'qlease', args: [mirror.number, count, bytes, lessee], messages: count }
+    const op = { name: 'qlease', args: [mirror.number, count, bytes, lessee], micros: count * mirror.leaseMicros }
     // A queue that is busy has no other moment without a lease under way.
     this.reconcileOne(mirror)
     let result: OpResult
@@ -103,6 +105,7 @@ export class QueueLeases {
     }
     const given = givenIn(result)
     if (given.length === 0 || lessee !== this.lessee) return []
+    mirror.leaseMicros = given[0]?.isWhole ? LEASE_MICROS.whole : LEASE_MICROS.inParts
     const ids = given.map(({ seq, attempts }) =>
       this.hold({ mirror, seq, attempts, wholeBytes: undefined, afterEnding: undefined }),
     )
@@ -222,7 +225,7 @@ export class QueueLeases {
     if (settlement.drafts.length > 0) {
       this.turns.publishWith({ settlement, fields, settled: () => done(false), refused: failed })
     } else {
-      const ended = this.turns.task({ name: 'qend', args: fields }, { frees: true, settles: 1 })
+      const ended = this.turns.task({ name: 'qend', args: fields, micros: ENDING_MICROS }, { frees: true, settles: 1 })
       ended.then(
         ({ x }) => done(x === 'LOST'),
         (error) => failed(known(error)),
@@ -266,9 +269,11 @@ export class QueueLeases {
       else byMirror.set(held.mirror, [held.seq])
     }
     for (const [mirror, seqs] of byMirror) {
-      for (let at = 0; at < seqs.length; at += AT_ONCE) {
-        const args = [mirror.number, this.lessee, ...seqs.slice(at, at + AT_ONCE)]
-        const back = this.turns.task({ name: 'qback', args, messages: args.length }, { frees: true })
+      for (let at = 0; at < seqs.length; at += BACK_AT_ONCE) {
+        const some = seqs.slice(at, at + BACK_AT_ONCE)
+        const args = [mirror.number, this.lessee, ...some]
+        const op = { name: 'qback', args, micros: some.length * GIVING_BACK_MICROS }
+        const back = this.turns.task(op, { frees: true })
         back.catch(() => this.uncertain.add(mirror))
       }
     }
@@ -292,9 +297,9 @@ export class QueueLeases {
 
   /** Gives back some of the others. Tells whether that was all of them. */
   private async keepOnly({ number }: QueueMirror, seqs: readonly number[]): Promise<boolean> {
-    const op = { name: 'qkeep', args: [number, this.lessee, ...seqs], messages: AT_ONCE }
+    const op = { name: 'qkeep', args: [number, this.lessee, ...seqs], micros: LONG_MICROS }
     const [back = 0] = listOf<number>((await this.turns.task(op, { frees: true })) as object)
-    return back < AT_ONCE
+    return back < BACK_AT_ONCE
   }
 
   private async keepNone(mirror: QueueMirror): Promise<void> {
@@ -332,7 +337,8 @@ export class QueueLeases {
         if (!mirror) return []
         const ending: Ending = { kind: 'nack', error: NODE_LOST, delayMs: undefined }
         const fate = fateOf(ending, attempts, mirror.options, this.clock)
-        return [this.turns.task({ name: 'qend', args: endingFields(number, lessee, seq, fate) }, { frees: true })]
+        const op = { name: 'qend', args: endingFields(number, lessee, seq, fate), micros: ENDING_MICROS }
+        return [this.turns.task(op, { frees: true })]
       })
       if (ends.length === 0) return
       await Promise.all(ends)

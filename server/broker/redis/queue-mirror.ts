@@ -1,5 +1,6 @@
 import type { QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { QueueState } from '../broker.ts'
+import { LEASE_MICROS } from './costs.ts'
 
 /** The figures of a queue as scripts give them: `q.figures` in `lua/queues.ts`. */
 export type Figures = readonly number[]
@@ -54,6 +55,8 @@ export class QueueMirror implements QueueState {
   nextTime = Number.POSITIVE_INFINITY
   /** Consumers of this hub would take more than there was, for all that is known. */
   isHungry = true
+  /** About what Redis needed for each message of the last lease, in microseconds. */
+  leaseMicros = LEASE_MICROS.whole
   private figures: Figures = new Array<number>(FIGURES).fill(0)
   private details = NO_DETAILS
   /** The totals that there were before this hub started. */

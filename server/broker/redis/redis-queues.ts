@@ -7,6 +7,7 @@ import { DueTimes } from '../due-times.ts'
 import { alreadyExists, isDeclared } from '../rules/declarations.ts'
 import { type Call, listOf, type OpResult, type QueueLook, valuesOf } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
+import { LONG_MICROS } from './costs.ts'
 import { declareQueueOp } from './declare-ops.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import { QueueLeases } from './queue-leases.ts'
@@ -111,7 +112,7 @@ export class RedisQueues {
     let to: number | '' = ''
     try {
       for (;;) {
-        const result = await this.task(mirror, { name: 'qpurge', args: [mirror.number, to] })
+        const result = await this.task(mirror, { name: 'qpurge', args: [mirror.number, to], micros: LONG_MICROS })
         const [count, end] = valuesOf<[number, number]>(result)
         purged += count
         to = end
@@ -152,17 +153,24 @@ export class RedisQueues {
 
   /** Does what is due: delays, expiry, a look at what others have changed. */
   tick(): void {
-    for (const mirror of this.due.due(this.clock.now(), LOOK_QUEUES)) {
-      if (this.busy.has(mirror)) continue
-      this.busy.add(mirror)
-      const done = () => this.busy.delete(mirror)
-      this.turns.task({ name: 'qtime', args: [mirror.number] }, { frees: true }).then(done, done)
-    }
+    for (const mirror of this.due.due(this.clock.now(), LOOK_QUEUES)) if (!this.busy.has(mirror)) this.passTime(mirror)
     this.leases.reconcile()
     if (performance.now() - this.lookedAt < LOOK_MS || this.isLooking) return
     this.lookedAt = performance.now()
     // A link that is lost is found again.
     void this.lookAtChanged().catch(() => {})
+  }
+
+  /** Does what is due in a queue, in as many turns as that takes. */
+  private passTime(mirror: QueueMirror): void {
+    const op = { name: 'qtime', args: [mirror.number], micros: LONG_MICROS }
+    const done = () => this.busy.delete(mirror)
+    this.busy.add(mirror)
+    this.turns.task(op, { frees: true }).then(() => {
+      const isThere = this.log.queueOf(mirror.number) === mirror
+      if (isThere && mirror.nextTime <= this.clock.now()) this.passTime(mirror)
+      else done()
+    }, done)
   }
 
   /** A link was lost for a while. */

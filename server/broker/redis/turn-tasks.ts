@@ -1,4 +1,8 @@
+import type { Draft } from '../broker.ts'
 import type { OpResult } from './answers.ts'
+import { BYTE_MICROS, MAKING_ROOM_MICROS, QUEUED_MICROS, STREAM_MICROS, TASK_MICROS } from './costs.ts'
+import type { QueueMirror } from './queue-mirror.ts'
+import { isPlain } from './queue-record.ts'
 import type { Op } from './writer.ts'
 
 /** Something other than messages. */
@@ -14,8 +18,25 @@ export interface Task {
   failed(error: Error): void
 }
 
-export function weightOf({ op: { messages = 1 } }: Task): number {
-  return messages
+export function microsOf({ op: { micros = TASK_MICROS } }: Task): number {
+  return micros
+}
+
+/** `bytes`: its size. */
+export function draftMicros(
+  draft: Draft,
+  bytes: number,
+  { queues }: { readonly queues: ReadonlyMap<string, QueueMirror> },
+): number {
+  const { route } = draft
+  let micros = route.streams.length * STREAM_MICROS + bytes * BYTE_MICROS
+  for (const name of route.queues) {
+    const queue = queues.get(name)
+    const makesRoom = queue?.options.overflow === 'drop-oldest' || queue?.options.overflow === 'dead-letter'
+    if (makesRoom && !queue.hasRoom) micros += QUEUED_MICROS.inParts + MAKING_ROOM_MICROS
+    else micros += isPlain(draft) ? QUEUED_MICROS.whole : QUEUED_MICROS.inParts
+  }
+  return micros
 }
 
 export function settledBy(tasks: readonly Task[]): number {

@@ -7,12 +7,13 @@ import type { FailedCommits } from '../failed-commits.ts'
 import { followsFailed, takeFollowers } from '../followers.ts'
 import { listOf, type OpResult, type TurnAnswer, withBodies } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
+import { ENDING_MICROS } from './costs.ts'
 import { LinkLost } from './link.ts'
 import { placed } from './placed-message.ts'
 import type { PublishingAck, PublishOps } from './publish-op.ts'
 import type { Figures } from './queue-mirror.ts'
-import { draftsOf, type Publishing, TurnPublishes } from './turn-publishes.ts'
-import { settledBy, type Task, taskFor, weightOf } from './turn-tasks.ts'
+import { draftsOf, isAck, type Publishing, TurnPublishes } from './turn-publishes.ts'
+import { draftMicros, microsOf, settledBy, type Task, taskFor } from './turn-tasks.ts'
 import { placesOf, type WaitingDrafts } from './waiting-drafts.ts'
 import { type Op, SpaceGone, type Writer } from './writer.ts'
 
@@ -22,12 +23,9 @@ const TURN_DRAFTS = 500
 const UNDIVIDED_DRAFTS = 64
 /** Places in streams and queues that a turn fills, unless a single publish fills more. */
 const TURN_PLACES = 1_000
-/** Messages that its tasks are about: the acks and leases of a consumer's default prefetch go together. */
-const TURN_TASKS = 512
-/** What a turn may cost Redis, and about what a message costs there: one that tasks are about, or that comes into a queue. In microseconds. */
-const TURN_MICROS = 4_500
-const TASK_MICROS = 5
-const QUEUED_MICROS = 13
+/** What a turn may cost Redis, and its tasks, in microseconds; unless one task, or one publish, costs more. */
+const TURN_MICROS = 4_000
+const TASKS_MICROS = 3_500
 /** Publishes that have waited for room, of one turn. */
 const TURN_WAITED = 100
 const TURN_BYTES = 256 * 1024
@@ -237,17 +235,17 @@ export class Turns {
   }
 
   private nextTasks(): Task[] {
-    let weight = 0
+    let micros = 0
     let count = 0
     for (; count < this.tasks.length; count++) {
-      weight += weightOf(this.tasks[count] as Task)
-      if (count > 0 && weight > TURN_TASKS) break
+      micros += microsOf(this.tasks[count] as Task)
+      if (count > 0 && micros > TASKS_MICROS) break
     }
     return this.tasks.splice(0, count)
   }
 
   private nextPublishing(tasks: readonly Task[]): Publishing[] {
-    let micros = tasks.reduce((sum, task) => sum + weightOf(task) * TASK_MICROS, 0)
+    let micros = tasks.reduce((sum, task) => sum + microsOf(task), 0)
     let bytes = 0
     let drafts = 0
     let places = 0
@@ -255,10 +253,13 @@ export class Turns {
     const half = Math.ceil((this.lastDrafts + this.publishing.length) / 2)
     const most = Math.min(TURN_DRAFTS, Math.max(UNDIVIDED_DRAFTS, half))
     for (; count < this.publishing.length; count++) {
-      for (const draft of draftsOf(this.publishing[count] as Publishing)) {
-        bytes += this.bytesOf(draft)
+      const publishing = this.publishing[count] as Publishing
+      if (isAck(publishing)) micros += ENDING_MICROS
+      for (const draft of draftsOf(publishing)) {
+        const size = this.bytesOf(draft)
+        bytes += size
         places += placesOf(draft)
-        micros += draft.route.queues.length * QUEUED_MICROS
+        micros += draftMicros(draft, size, this.log)
         drafts++
       }
       const isMuch = bytes > TURN_BYTES || micros > TURN_MICROS

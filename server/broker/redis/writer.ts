@@ -21,8 +21,8 @@ const REMEMBERED_TURNS = 10_000
 export interface Op {
   readonly name: string
   readonly args: readonly Argument[]
-  /** How many messages it is about, if that may be many. */
-  readonly messages?: number
+  /** About what it costs Redis, in microseconds; by default little. */
+  readonly micros?: number
 }
 
 /** The space is another one than before: Redis was flushed, or is a new one. */

@@ -5,6 +5,7 @@
  */
 export const QUEUE_DAMAGE = String.raw`
 local STORED_BYTES = struct.size(STORED)
+local LAST = string.rep('\255', 9)
 local NO_HEADER = string.rep('\0', STORED_BYTES)
 -- Messages that were set aside: the numbers of their queues, and theirs.
 local aside = {}
@@ -108,7 +109,7 @@ function q.regroup(s, g)
   local from = struct.pack('>I4', #g.key) .. g.key
   if call('ZSCORE', q.key(s.k, ':p'), g.key) then g.p = 1 end
   for i, member in ipairs(call('ZRANGEBYLEX', q.key(s.k, ':gz'), '[' .. from, '(' .. from .. LAST)) do
-    local seq = struct.unpack(SEQ, string.sub(member, -8))
+    local seq = struct.unpack('>I8', string.sub(member, -8))
     if call('ZSCORE', q.key(s.k, ':o'), seq) then g.n = g.n + 1 elseif i == 1 then g.l = FLIGHT end
     if i == 1 and call('ZSCORE', q.key(s.k, ':r'), seq) then g.l = READY end
     if i == 1 and call('ZSCORE', q.key(s.k, ':d'), seq) then g.l = DELAYED end

@@ -33,14 +33,13 @@ function q.takeGroup(s, key, v)
   return g
 end
 
-function q.member(key, seq) return struct.pack('>I4', #key) .. key .. struct.pack(SEQ, seq) end
+function q.member(key, seq) return struct.pack('>I4c0I8', #key, key, seq) end
 
-local LAST = string.rep('\255', 9)
 function q.headOf(s, key)
   q.flush(s)
-  local from = struct.pack('>I4', #key) .. key
-  local found = call('ZRANGEBYLEX', q.key(s.k, ':gz'), '[' .. from, '(' .. from .. LAST, 'LIMIT', '0', '1')
-  return found[1] and (struct.unpack(SEQ, string.sub(found[1], -8)))
+  local from = struct.pack('>I4c0', #key, key)
+  local found = call('ZRANGEBYLEX', s.gzKey, '[' .. from, '+', 'LIMIT', '0', '1')[1]
+  if found and string.sub(found, 1, #from) == from then return (struct.unpack('>I8', found, #from + 1)) end
 end
 
 -- Puts one in the line of its priority. member: its number, as text.
@@ -90,15 +89,15 @@ function q.heads(s)
       local head = g.p == 0 and g.l == NONE and g.n > 0 and q.headOf(s, g.key)
       if head then
         groups[#groups + 1] = g
-        seqs[#seqs + 1] = head
+        seqs[#seqs + 1] = text(head)
       end
     end
     s.checks = {}
     local failures = q.failuresOf(s, seqs)
     for i, h in ipairs(q.fetch(q.key(s.k, ':h'), seqs)) do
-      local head, failed = q.parse(q.whole(s, seqs[i], h)), q.readFailure(failures[i])
-      if head.isUnreadable then q.dropHead(s, groups[i], seqs[i], head) else
-        q.offer(s, seqs[i], head.priority, failed and failed.due or head.due, groups[i])
+      local head, failed, seq = q.parse(q.whole(s, seqs[i], h)), q.readFailure(failures[i]), tonumber(seqs[i])
+      if head.isUnreadable then q.dropHead(s, groups[i], seq, head) else
+        q.offer(s, seq, head.priority, failed and failed.due or head.due, groups[i])
       end
     end
   end

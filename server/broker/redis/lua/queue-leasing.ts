@@ -87,8 +87,7 @@ ops.qlease = function(at)
   if not s or call('SISMEMBER', P .. 'lessees', a[4]) == 0 then return {} end
   local count, bytes = tonumber(a[2]), tonumber(a[3])
   local result = { g = {}, f = {}, n = {}, first = #leased, bytes = 0 }
-  q.expire(s, 500)
-  q.wake(s, 1000)
+  q.byTime(s)
   q.heads(s)
   q.flush(s)
   local line, lease = q.key(s.k, ':r'), q.key(s.k, ':l:' .. a[4])

@@ -31,7 +31,7 @@ function q.roomFor(s, need, m, isBlocked)
   if s.o.ov == 'drop-oldest' or s.o.ov == 'dead-letter' then
     -- All that waits can make room, and what is in flight never does.
     if s.flight + need.messages > s.o.mm or s.bytes - s.wbytes + need.bytes > s.o.mb then return 'none' end
-    local isMuch = s.size - s.o.mm > 500 or (s.bytes - s.o.mb) * s.size > 500 * s.bytes
+    local isMuch = s.size - s.o.mm > 100 or (s.bytes - s.o.mb) * s.size > 100 * s.bytes
     return isMuch and 'later' or nil
   end
   local fits = s.size + m[1] + need.messages <= s.o.mm and s.bytes + m[2] + need.bytes <= s.o.mb

@@ -135,15 +135,15 @@ ops.qback = function(at)
   return {}
 end
 
--- number, lessee, seqs…: these are all that it has. Others that were leased to it, unknown to it, go back, 500 in a call: gives how many did.
+-- number, lessee, seqs…: these are all that it has. Others that were leased to it, unknown to it, go back, 200 in a call: gives how many did.
 ops.qkeep = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
   if not s then return {} end
   local has, back, lease = {}, 0, q.key(s.k, ':l:' .. a[2])
   for i = 3, #a do has[a[i]] = true end
-  for _, each in ipairs(#a < 3 and call('SRANDMEMBER', lease, 500) or call('SMEMBERS', lease)) do
-    if back == 500 then break end
+  for _, each in ipairs(#a < 3 and call('SRANDMEMBER', lease, 200) or call('SMEMBERS', lease)) do
+    if back == 200 then break end
     if not has[each] then
       back = back + 1
       local seq = tonumber(each)
@@ -161,8 +161,7 @@ ops.qtime = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
   if not s then return {} end
-  q.expire(s, 500)
-  q.wake(s, 1000)
+  q.byTime(s)
   q.trimLetters(s)
   return {}
 end
@@ -170,7 +169,7 @@ end
 -- Discards some of the new ones before a number: gives how many.
 function q.purgeNew(s, to)
   local count, bytes, key = 0, s.bytes, q.key(s.k, ':n')
-  while count < 300 and bytes - s.bytes < 100000 do
+  while count < 200 and bytes - s.bytes < 100000 do
     local some = 0
     count = count + q.dropNew(s)
     for _, v in ipairs(call('LRANGE', key, 0, NEW_AT_ONCE - 1)) do
@@ -197,7 +196,7 @@ ops.qpurge = function(at)
   local to = tonumber(a[2]) or s.next
   local new = q.purgeNew(s, to)
   if new > 0 then return { new, to } end
-  local seqs = call('ZRANGEBYSCORE', q.key(s.k, ':o'), '-inf', to - 1, 'LIMIT', 0, 300)
+  local seqs = call('ZRANGEBYSCORE', q.key(s.k, ':o'), '-inf', to - 1, 'LIMIT', 0, 200)
   for _, each in ipairs(seqs) do
     local seq = tonumber(each)
     local h = q.headerOf(s, seq)
@@ -215,7 +214,7 @@ end
 ops.qroom = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
-  if s then q.makeRoom(s, 0, 0, 300) end
+  if s then q.makeRoom(s, 0, 0, 100) end
   return {}
 end
 

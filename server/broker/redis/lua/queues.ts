@@ -27,7 +27,6 @@ local RECORD = '>BBI4I4' -- the beginning of it, to the length of the record
 local STORED = '>dBBI4I4dd' -- the same of a message that is stored: since when, and its attributes
 local ATTRIBUTES = struct.size(HEAD) -- before the key
 local PLAIN = ${(PRIORITIES - 1 - DEFAULT_PRIORITY) * BAND} -- where the line of the plain ones begins
-local SEQ = '>I8'
 local NOW = struct.pack('>d', now)
 local WHOLE = #NOW + ATTRIBUTES -- the header of a message that is whole, after its number and a newline
 local NEW_AT_ONCE = 32 -- new messages, however large, that are read before their bytes are looked at
@@ -51,7 +50,7 @@ function q.load(n)
   if s then return s end
   s = q.read(n)
   if not s then return nil end
-  s.k, s.size0, s.bytes0 = n, s.size, s.bytes
+  s.k, s.gzKey, s.size0, s.bytes0 = n, q.key(n, ':gz'), s.size, s.bytes
   q.nothingAdded(s)
   s.groups, s.grouped, s.checks, s.news = {}, {}, {}, {}
   q.loaded[n] = s
@@ -307,6 +306,12 @@ function q.wake(s, most)
       if not h.keyed and not failed[i] then s.undue, s.due = s.undue - 1, s.due + 1 end
     end
   end
+end
+
+-- Some of what time does: its callers call again.
+function q.byTime(s)
+  q.expire(s, 100)
+  q.wake(s, 300)
 end
 
 function q.tell(other, s, kind)

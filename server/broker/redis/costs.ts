@@ -1,0 +1,16 @@
+// About what Redis needs for each of these, in microseconds: a turn has to end within a few milliseconds.
+
+export const TASK_MICROS = 8
+export const ENDING_MICROS = 25
+export const GIVING_BACK_MICROS = 20
+/** An op that goes through many messages takes as many of them as this. */
+export const LONG_MICROS = 3_500
+/** Whole messages, see `lua/queues.ts`, and others. */
+export const LEASE_MICROS = { whole: 4, inParts: 13 }
+export const ACK_MICROS = { whole: 2, inParts: 12 }
+export const STREAM_MICROS = 6
+export const QUEUED_MICROS = { whole: 7, inParts: 20 }
+/** Another message goes first. */
+export const MAKING_ROOM_MICROS = 20
+/** Of a byte. */
+export const BYTE_MICROS = 0.008
