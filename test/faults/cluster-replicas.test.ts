@@ -135,6 +135,18 @@ it('a node leaves a primary that has become a replica, though it only waits ther
   expect(link.isUp).toBe(false)
 })
 
+it('a node whose Redis has lost commits waits for those that get their numbers again', async () => {
+  const { primary } = await withReplica()
+  const broker = await brokerAt(primary.url)
+  await broker.declareStream(streamOptions(), false)
+  await publishNumbers(broker, 0, 3)
+  const [node] = (await command(primary, 'ZRANGE', '{test}:nodes', '0', '-1')) as string[]
+  await command(primary, 'HINCRBY', `{test}:n:${node}`, 'seq', '-1')
+  await command(primary, 'HINCRBY', '{test}:meta', 'commit', '-1')
+  await publishNumbers(broker, 3, 4)
+  expect(await dataOf(broker)).toEqual([0, 1, 2, 3])
+})
+
 it('a cursor is confirmed once the replicas have it', async () => {
   const { primary, replica } = await withReplica()
   const broker = await brokerAt(primary.url)

@@ -49,8 +49,8 @@ export class Barrier {
     this.isSafe = isSafe
   }
 
-  /** A new link: perhaps to another Redis. */
-  linked(): void {
+  /** A new link, perhaps to another Redis, or one that has gone back: commits that come may have the numbers of others, which were safe. */
+  startOver(): void {
     this.links++
     this.wanted = 0
     this.safe = 0

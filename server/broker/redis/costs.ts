@@ -11,6 +11,6 @@ export const ACK_MICROS = { whole: 2, inParts: 12 }
 export const STREAM_MICROS = 6
 export const QUEUED_MICROS = { whole: 7, inParts: 20 }
 /** Another message goes first. */
-export const MAKING_ROOM_MICROS = 20
+export const MAKING_ROOM_MICROS = { 'drop-oldest': 26, 'dead-letter': 38 }
 /** Of a byte. */
 export const BYTE_MICROS = 0.008

@@ -89,7 +89,7 @@ export class Membership {
   /** A link stands: takes the place of this node, and learns what was missed. */
   async linked(): Promise<void> {
     this.log.pause()
-    this.barrier.linked()
+    this.barrier.startOver()
     await this.checkPromise()
     const { space, lost } = await this.writer.join(this.promise.isKept)
     if (lost) await this.lost(lost)
@@ -137,7 +137,9 @@ export class Membership {
   private async lostCommits(): Promise<void> {
     await this.writer.join(true, true)
     this.dropUnsafe()
+    this.barrier.startOver()
     await this.resync()
+    this.barrier.reached(this.log.newest, this.writer.node)
   }
 
   /** Reads the state, and goes to it once it is safe: a Redis that is no longer the primary has commits that a failover takes back. */

@@ -32,8 +32,9 @@ export function draftMicros(
   let micros = route.streams.length * STREAM_MICROS + bytes * BYTE_MICROS
   for (const name of route.queues) {
     const queue = queues.get(name)
-    const makesRoom = queue?.options.overflow === 'drop-oldest' || queue?.options.overflow === 'dead-letter'
-    if (makesRoom && !queue.hasRoom) micros += QUEUED_MICROS.inParts + MAKING_ROOM_MICROS
+    const overflow = queue && !queue.hasRoom ? queue.options.overflow : undefined
+    if (overflow === 'drop-oldest' || overflow === 'dead-letter')
+      micros += QUEUED_MICROS.inParts + MAKING_ROOM_MICROS[overflow]
     else micros += isPlain(draft) ? QUEUED_MICROS.whole : QUEUED_MICROS.inParts
   }
   return micros
