@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { Broker, Delivery } from '../../server/broker/broker.ts'
+import type { Broker, Delivery, Ending } from '../../server/broker/broker.ts'
 import type { RedisBroker } from '../../server/broker/redis/redis-broker.ts'
 import { DEFAULT_MAX_BYTES } from '../../server/broker/rules/declarations.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
@@ -141,9 +141,9 @@ async function given<Value>(
 // Each takes as long as a node waits for its link
 describe.runIf(SLOW).each(OUTCOMES)(
   'once a link is back after so long that a call was given up, and Redis %s,',
-  (outcome) => {
+  (outcomeOfCall) => {
     const TIMEOUT = 30_000
-    const isDone = outcome === 'had done it'
+    const isDone = outcomeOfCall === 'had done it'
 
     /** Leases this many messages, which are first attempts. */
     async function leaseAgain(broker: Broker, count: number): Promise<Delivery[]> {
@@ -159,7 +159,7 @@ describe.runIf(SLOW).each(OUTCOMES)(
         const { redis, way, cut } = await oneNode()
         for (const data of range(0, 3)) await publishBoth(cut, data)
         const [held] = (await leaseFrom(cut, 'q', 1)) as [Delivery]
-        expect(await given(outcome, { redis, way }, () => leaseFrom(cut))).toEqual([])
+        expect(await given(outcomeOfCall, { redis, way }, () => leaseFrom(cut))).toEqual([])
         const leased = await leaseAgain(cut, 2)
         expect(dataIn(leased)).toEqual([1, 2])
         await Promise.all([held, ...leased].map((delivery) => settleAt(cut, delivery, { kind: 'ack' })))
@@ -178,7 +178,7 @@ describe.runIf(SLOW).each(OUTCOMES)(
           cut.giveBack('q', ids)
           return publishBoth(cut, 3)
         }
-        expect(await given(outcome, { redis, way }, giveBack)).toBe('outcome_unknown')
+        expect(await given(outcomeOfCall, { redis, way }, giveBack)).toBe('outcome_unknown')
         expect(dataIn(await leaseAgain(cut, isDone ? 3 : 2))).toEqual(isDone ? [1, 2, 3] : [1, 2])
         await settleAt(cut, held, { kind: 'ack' })
       },
@@ -196,9 +196,34 @@ describe.runIf(SLOW).each(OUTCOMES)(
             () => 'settled',
             ({ code }) => code,
           )
-        expect(await given(outcome, { redis, way }, ack)).toBe('outcome_unknown')
+        expect(await given(outcomeOfCall, { redis, way }, ack)).toBe('outcome_unknown')
         expect(await ack()).toBe(isDone ? 'lease_lost' : 'settled')
         expect(await leaseFrom(cut)).toEqual([])
+        expect((await cut.queues(['q']))[0]).toMatchObject({ depth: 0, inFlight: 0 })
+      },
+      TIMEOUT,
+    )
+
+    it(
+      'a delivery whose nack may have been done settles and returns nothing more, although its message is leased again',
+      async () => {
+        const { redis, way, cut } = await oneNode({ backoffBaseMs: 0, backoffCapMs: 0 })
+        await publishBoth(cut, 0)
+        const [first] = (await leaseFrom(cut)) as [Delivery]
+        const outcome = (ending: Ending) =>
+          settleAt(cut, first, ending).then(
+            () => 'settled',
+            ({ code }) => code,
+          )
+        const nack: Ending = { kind: 'nack', error: 'failed', delayMs: undefined }
+        expect(await given(outcomeOfCall, { redis, way }, () => outcome(nack))).toBe('outcome_unknown')
+        const leased: Delivery[] = []
+        await expect.poll(async () => leased.push(...(await leaseFrom(cut)))).toBe(1)
+        expect(leased[0]?.attempt).toBe(isDone ? 2 : 1)
+        expect([await outcome({ kind: 'ack' }), await outcome(nack)]).toEqual(['lease_lost', 'lease_lost'])
+        cut.giveBack('q', [first.id])
+        expect(await leaseFrom(cut)).toEqual([])
+        await settleAt(cut, leased[0] as Delivery, { kind: 'ack' })
         expect((await cut.queues(['q']))[0]).toMatchObject({ depth: 0, inFlight: 0 })
       },
       TIMEOUT,
