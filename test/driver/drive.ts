@@ -99,13 +99,15 @@ async function declareAll({ client }: Actor): Promise<void> {
 async function sameAtHub({ client, name, standing }: Actor): Promise<void> {
   await until(async () => {
     const { connections } = await client.admin.connections.list()
-    const own = connections.find((each) => each.client === name)
+    // A connection that went silent is there, too, until the hub has noticed.
+    const all = connections.filter((each) => each.client === name).sort((a, b) => b.connectedAt - a.connectedAt)
+    const [own] = all
     if (!own) return `The hub has no ${name}`
     const { subscriptions, consumers } = await client.admin.connections.show(own.connection)
     const atHub = [...subscriptions.map(({ pattern }) => pattern), ...consumers.map(({ queue }) => queue)].sort()
     const inModel = standing.filter(({ what }) => what !== 'responder').map((held) => held.name)
     const [is, should] = [atHub, inModel.sort()].map((each) => each.join(', '))
-    return is === should ? undefined : `${name} has ${is} at the hub, and should have ${should}`
+    return is === should ? undefined : `${name} (${all.length} times) has ${is} at the hub, and should have ${should}`
   })
 }
 
