@@ -4,12 +4,12 @@ export const TASK_MICROS = 8
 export const ENDING_MICROS = 25
 export const GIVING_BACK_MICROS = 20
 /** An op that goes through many messages takes as many of them as this. */
-export const LONG_MICROS = 3_500
+export const LONG_MICROS = 2_200
 /** Whole messages, see `lua/queues.ts`, and others. */
 export const LEASE_MICROS = { whole: 4, inParts: 13 }
 export const ACK_MICROS = { whole: 2, inParts: 12 }
 export const STREAM_MICROS = 6
-export const QUEUED_MICROS = { whole: 7, inParts: 20 }
+export const QUEUED_MICROS = { whole: 7, inParts: 30 }
 /** Another message goes first. */
 export const MAKING_ROOM_MICROS = { 'drop-oldest': 26, 'dead-letter': 38 }
 /** Of a byte. */

@@ -18,14 +18,14 @@ import { placesOf, type WaitingDrafts } from './waiting-drafts.ts'
 import { type Op, SpaceGone, type Writer } from './writer.ts'
 
 /** Maximum of a turn: a script has to end within a few milliseconds. */
-const TURN_DRAFTS = 500
+const TURN_DRAFTS = 250
 /** More drafts than this are split over two turns, so that Redis has one while this hub answers the other. */
 const UNDIVIDED_DRAFTS = 64
 /** Places in streams and queues that a turn fills, unless a single publish fills more. */
 const TURN_PLACES = 1_000
 /** What a turn may cost Redis, and its tasks, in microseconds; unless one task, or one publish, costs more. */
-const TURN_MICROS = 4_000
-const TASKS_MICROS = 3_500
+const TURN_MICROS = 2_500
+const TASKS_MICROS = 2_200
 /** Publishes that have waited for room, of one turn. */
 const TURN_WAITED = 100
 const TURN_BYTES = 256 * 1024
