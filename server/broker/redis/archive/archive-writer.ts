@@ -62,7 +62,7 @@ export class ArchiveWriter {
       const { member, last, head, records } = storedBlock(stream, some, (topic) => before.get(topic) as number)
       blocks.push(member, last, some.length, head, records)
     }
-    const topics = [...newest].flatMap(([topic, offset]) => [topic, offset])
+    const topics = [...newest].flat()
     const ops: Op[] = [
       { name: 'blocks', args: [stream, ...blocks] },
       { name: 'topics', args: [stream, ...topics] },
