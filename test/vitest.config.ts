@@ -21,8 +21,8 @@ const OWN_PROCESS = [
 
 export default defineConfig({
   test: {
-    // Four for two cores: half of the time a test waits for something.
-    maxWorkers: Math.ceil(availableParallelism() * 2),
+    // Three for two cores: half of the time a test waits for something.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     sequence: { sequencer: SlowFirst },
     globalSetup: ['test/setup/system.ts'],
     reporters: ['default', './test/setup/closing-line.ts'],
