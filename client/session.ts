@@ -18,7 +18,7 @@ import { type ConnectionState, type ConnectionStateChange, type ConnectionStateR
 import { throwLater } from './throw-later.ts'
 import { type GetToken, Tokens } from './tokens.ts'
 import { onWake } from './wake.ts'
-import type { WebSocketClass, WebSocketLike } from './websocket.ts'
+import { sendTo, type WebSocketClass, type WebSocketLike } from './websocket.ts'
 import { exceeds, tooLarge, Writer } from './writer.ts'
 
 /** Receives the events of a session. */
@@ -69,7 +69,7 @@ export class Session {
   connection = 0
   /** The JSON text of the frame that is being handled. */
   raw: Raw = () => undefined
-  readonly writer = new Writer((message) => this.#socket?.send(message))
+  readonly writer = new Writer((message) => sendTo(this.#socket, message))
   readonly #url: string
   readonly #options: SessionOptions
   readonly #baseMs: number

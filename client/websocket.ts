@@ -1,6 +1,8 @@
 /** The part of a WebSocket that the client uses: those of browsers, of Node and of `ws` have it. */
 export interface WebSocketLike {
   binaryType: string
+  /** 1 while it is open. */
+  readonly readyState: number
   onopen: (() => void) | null
   onmessage: ((event: { data: unknown }) => void) | null
   onclose: ((event: { code: number; reason: string }) => void) | null
@@ -12,3 +14,8 @@ export interface WebSocketLike {
 }
 
 export type WebSocketClass = new (url: string, protocols: string[]) => WebSocketLike
+
+/** `onclose` comes later than the end, and browsers complain of what is sent meanwhile. */
+export function sendTo(socket: WebSocketLike | undefined, message: string | Uint8Array): void {
+  if (socket?.readyState === 1) socket.send(message)
+}

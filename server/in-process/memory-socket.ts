@@ -53,6 +53,10 @@ class ClientEnd implements WebSocketLike {
   hub: HubEnd | undefined = undefined
   isClosing = false
 
+  get readyState(): number {
+    return this.isClosing ? 3 : 1
+  }
+
   send(data: string | Uint8Array): void {
     if (!this.isClosing) this.hub?.fromClient(Buffer.from(data as Uint8Array), typeof data !== 'string')
   }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Broker, Delivery, Ending } from '../../server/broker/broker.ts'
 import { DEFAULT_MAX_BYTES } from '../../server/broker/rules/declarations.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
+import { FanfareError } from '../../shared/errors.ts'
 import type { DeadLetterFilter, QueueOptions } from '../../shared/queues.ts'
 import { leaseFrom, onEveryBroker, type Publish, publishTo, settleAt } from '../setup/brokers.ts'
 import { range } from '../setup/streams.ts'
@@ -257,6 +258,24 @@ onEveryBroker('queues', (brokers) => {
     await expect(deleted).rejects.toMatchObject({ code: 'storage_failed' })
     world.failWith(undefined)
     expect(seen(await lease(world.broker))).toEqual([[0, 1, undefined]])
+  })
+
+  it.each<Ending>([
+    { kind: 'ack' },
+    { kind: 'nack', error: 'no', delayMs: undefined },
+    { kind: 'suspect', error: 'no' },
+    { kind: 'reject', error: 'no' },
+  ])('a delivery whose end could not be stored is in flight as before, and may end again: %o', async (ending) => {
+    const world = await start()
+    await enqueue(world.broker, 0)
+    const [delivery] = (await lease(world.broker)) as [Delivery]
+    world.failWith(new FanfareError('storage_failed'))
+    await expect(settle(world.broker, delivery, ending)).rejects.toMatchObject({ code: 'storage_failed' })
+    world.failWith(undefined)
+    expect(await lease(world.broker)).toEqual([])
+    expect(await world.broker.queues(['q'])).toMatchObject([{ depth: 0, inFlight: 1 }])
+    await settle(world.broker, delivery, ending)
+    expect(await world.broker.queues(['q'])).toMatchObject([{ inFlight: 0 }])
   })
 
   it('messages whose removal could not be stored are ready again, and reported as such', async () => {

@@ -111,6 +111,28 @@ describe('a node whose link is lost before the answer of Redis', () => {
     expect(await dataOf(other)).toEqual([0, 1])
     expect(dataIn(await leaseFrom(other))).toEqual([1])
   })
+
+  it('tells of what was done that its outcome is unknown, if the memory of Redis is full once the link is back', async () => {
+    const { redis, way, cut, other } = await twoNodes()
+    expect(await publishBoth(cut, 0)).toBe('kept')
+    const [delivery] = (await leaseFrom(cut)) as [Delivery]
+    const ack = () =>
+      settleAt(cut, delivery, { kind: 'ack' }).then(
+        () => 'settled',
+        ({ code }) => code,
+      )
+    let outcomes: Promise<string>[] = []
+    const end = await withoutAnswer({ redis, way }, () => {
+      outcomes = [ack(), publishBoth(cut, 1)]
+    })
+    await command(redis, 'CONFIG', 'SET', 'maxmemory', '1')
+    end()
+    expect(await Promise.all(outcomes)).toEqual(['outcome_unknown', 'outcome_unknown'])
+    await command(redis, 'CONFIG', 'SET', 'maxmemory', '0')
+    expect([await ack(), await publishBoth(cut, 2)]).toEqual(['lease_lost', 'kept'])
+    expect(await dataOf(other)).toEqual([0, 1, 2])
+    expect(dataIn(await leaseFrom(other))).toEqual([1, 2])
+  })
 })
 
 /** What Redis has done of it when the link is lost. */

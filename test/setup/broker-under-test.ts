@@ -1,4 +1,5 @@
 import type { Broker } from '../../server/broker/broker.ts'
+import { type Clock, realClock } from '../../shared/clock.ts'
 
 /** What a suite chooses of a broker. */
 export interface BrokerSettings {
@@ -7,6 +8,8 @@ export interface BrokerSettings {
   readonly waitingPublishBytes?: number
   readonly cursorsPerStream?: number
   readonly cursorIdleMs?: number
+  /** It looks at the time only in `passTime`, so that a busy machine makes no difference. */
+  readonly onlyPassTime?: boolean
 }
 
 export interface BrokerMaker {
@@ -22,7 +25,7 @@ export interface BrokerUnderTest {
   readonly broker: Broker
   /** What it takes for the time, in milliseconds since 1970. */
   readonly clock: { now: number }
-  /** Lets it look at the time now, and not only within a tenth of a second. */
+  /** Lets it look at the time now; by itself it does so within a tenth of a second, unless `onlyPassTime`. */
   passTime(): void
   /** Resolves when nothing is under way. */
   idle(): Promise<void>
@@ -40,6 +43,16 @@ export interface BrokerUnderTest {
   reopen(): Promise<void>
   /** Closes it, and removes its data. */
   close(): Promise<void>
+}
+
+/** The time of a test, with real timers; or with none for looks at the time. */
+export function clockOf({ onlyPassTime = false }: BrokerSettings, time: { readonly now: number }): Clock {
+  const idle = () => {}
+  return {
+    ...realClock,
+    now: () => time.now,
+    setInterval: (task, ms) => realClock.setInterval(onlyPassTime ? idle : task, ms),
+  }
 }
 
 export interface HeldCommit {

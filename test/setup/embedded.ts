@@ -8,8 +8,13 @@ import { under } from '../../server/broker/embedded/store/keys.ts'
 import { LmdbStore } from '../../server/broker/embedded/store/lmdb-store.ts'
 import type { Change, Key, Range, Snapshot, Store } from '../../server/broker/embedded/store/store.ts'
 import type { Purpose } from '../../server/broker/rules/storage-full.ts'
-import { realClock } from '../../shared/clock.ts'
-import type { BrokerMaker, BrokerSettings, BrokerUnderTest, HeldCommit } from './broker-under-test.ts'
+import {
+  type BrokerMaker,
+  type BrokerSettings,
+  type BrokerUnderTest,
+  clockOf,
+  type HeldCommit,
+} from './broker-under-test.ts'
 import { eventsWith } from './drafts.ts'
 import { LastingStore } from './lasting-store.ts'
 
@@ -101,7 +106,7 @@ class UnderTest implements BrokerUnderTest {
   }
 
   private open(): EmbeddedBroker {
-    const clock = { ...realClock, now: () => this.clock.now }
+    const clock = clockOf(this.settings, this.clock)
     return new EmbeddedBroker(this.store, { ...this.settings, clock }, pino({ enabled: false }))
   }
 }

@@ -7,8 +7,13 @@ import { type Argument, BrokerLink } from '../../server/broker/redis/link.ts'
 import { TURN } from '../../server/broker/redis/lua/turn.ts'
 import { RedisBroker } from '../../server/broker/redis/redis-broker.ts'
 import { redisAddress } from '../../server/bus/redis/redis-address.ts'
-import { realClock } from '../../shared/clock.ts'
-import type { BrokerMaker, BrokerSettings, BrokerUnderTest, HeldCommit } from './broker-under-test.ts'
+import {
+  type BrokerMaker,
+  type BrokerSettings,
+  type BrokerUnderTest,
+  clockOf,
+  type HeldCommit,
+} from './broker-under-test.ts'
 import { eventsWith } from './drafts.ts'
 import { RedisServer } from './redis-server.ts'
 
@@ -56,7 +61,7 @@ class UnderTest implements BrokerUnderTest {
   private async connect(): Promise<void> {
     const log = pino({ enabled: false })
     this.link = new FragileLink(redisAddress(this.url), new Keys(this.prefix), false, log)
-    const clock = { ...realClock, now: () => this.clock.now }
+    const clock = clockOf(this.settings, this.clock)
     const options = { ...this.settings, name: 'test', replicas: 0, durability: 'relaxed', clock } as const
     this.broker = new RedisBroker(this.link, options, log)
     await this.broker.connect()

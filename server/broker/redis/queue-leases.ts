@@ -191,7 +191,7 @@ export class QueueLeases {
       ended(true, () => (lost ? settlement.refused(new FanfareError('lease_lost')) : settlement.settled()))
     const fate = fateOf(ending, held.attempts, mirror.options, this.clock)
     const failed = (error: FanfareError) => {
-      const isOpen = fate.kind === 'retry' && mayBeDone(error)
+      const isOpen = fate.kind === 'retry' && error.code === 'outcome_unknown'
       // It may wait again, and be leased to this node again: nothing more must be done to that lease in the name of this one.
       if (isOpen) this.uncertain.add(mirror)
       ended(isOpen || error.code === 'lease_lost', () => end(settlement, error))
@@ -379,11 +379,6 @@ function endingFields(queue: number, lessee: string, seq: number, fate: Fate): A
 
 function known(error: unknown): FanfareError {
   return error instanceof FanfareError ? error : new FanfareError('storage_failed')
-}
-
-/** Redis may have done what failed with this. */
-function mayBeDone({ code }: FanfareError): boolean {
-  return code === 'outcome_unknown' || code === 'storage_failed'
 }
 
 function end(settlement: Settlement, error: FanfareError): void {

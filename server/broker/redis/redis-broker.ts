@@ -86,6 +86,7 @@ export class RedisBroker implements Broker {
   private readonly infos: StreamInfos
   private readonly waitingDrafts: WaitingDrafts
   private readonly queuesOf: RedisQueues
+  private readonly clock: Clock
   private readonly timer: Timer
   private connecting: Promise<void> | undefined = undefined
   private readonly promise: PromiseCheck
@@ -135,7 +136,8 @@ export class RedisBroker implements Broker {
         return (bytes) => unexpected.run('broker', () => this.received(inbox, bytes))
       },
     }
-    this.timer = setInterval(() => this.tick(), TICK_MS).unref()
+    this.clock = clock
+    this.timer = clock.setInterval(() => this.tick(), TICK_MS).unref()
   }
 
   /** Connects, if it has not. Rejects with `cluster_unreachable` and `bad_config`. */
@@ -321,7 +323,7 @@ export class RedisBroker implements Broker {
   async close(): Promise<void> {
     if (this.isClosed) return
     this.isClosed = true
-    clearInterval(this.timer)
+    this.clock.clearInterval(this.timer)
     await this.turns.finished()
     if (this.link.isUp) await this.queuesOf.close()
     await this.turns.finished()

@@ -204,6 +204,8 @@ export class Writer {
         if (answer.x === 'CLOCK') wasLate = await this.time.settle(answer as HeardTime, sentAt, this.node)
         else await this.recover(answer)
       } catch (error) {
+        // What was sent before may have been done although Redis refuses it now, for lack of memory.
+        if (wasSent && error instanceof FanfareError) throw this.givenUp(wasSent)
         if (!(error instanceof LinkLost)) throw this.known(error)
         wasSent ||= !error.isRefused
       }
