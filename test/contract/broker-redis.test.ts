@@ -95,6 +95,25 @@ describe('nodes with one Redis', () => {
     },
   )
 
+  it('a node goes to the new epochs when another one finds out that Redis has lost commits', async () => {
+    const redis = await redisOf()
+    const finder = await brokerAt(redis.url)
+    await finder.declareStream(streamOptions(), false)
+    const [node] = (await command(redis, 'ZRANGE', '{test}:nodes', '0', '-1')) as string[]
+    const { seen, events } = heard()
+    const other = await brokerAt(redis.url, { events })
+    await publishNumbers(finder, 0, 1)
+    await expect.poll(() => seen).toEqual([0])
+    const epoch = other.stream('s')?.epoch
+    await command(redis, 'HINCRBY', `{test}:n:${node}`, 'seq', '-1')
+    await publishTo(finder, { topic: 't', data: 1, id: 'one' })
+    await expect.poll(() => finder.stream('s')?.epoch).not.toBe(epoch)
+    await expect.poll(() => other.stream('s')?.epoch).toBe(finder.stream('s')?.epoch)
+    await publishNumbers(finder, 2, 3)
+    await expect.poll(() => seen.at(-1)).toBe(2)
+    expect(await dataOf(other)).toEqual([0, 1, 2])
+  })
+
   it('a node hears a commit with messages of many streams, in order', async () => {
     const redis = await redisOf()
     const { seen, events } = heard()

@@ -64,7 +64,7 @@ export class CommitLog {
   /** Until the state is read again: what is heard meanwhile may follow on what Redis has lost. */
   private isPaused = true
   /** Of the space, as of the last state. */
-  private incarnation = 0
+  incarnation = 0
 
   /** `resync`: commits were missed, the state has to be read. */
   constructor(unexpected: UnexpectedErrors, resync: () => void) {

@@ -41,6 +41,8 @@ export class Membership {
   private lookedAt = performance.now()
   /** Counts the states that were asked for: only the newest is of use. */
   private asked = 0
+  /** How many of them are awaited. */
+  private readings = 0
   private first: Promise<void> | undefined = undefined
 
   constructor({ link, promise, writer, log, turns, barrier, queues }: Parts, logger: Logger) {
@@ -76,9 +78,14 @@ export class Membership {
   private async beat(): Promise<void> {
     void this.link.check().catch(() => {})
     // A turn finds out why the place is lost, and takes it again.
-    const lapsed = await this.writer.beat()
-    if (!lapsed) await this.turns.task({ name: 'look', args: [0] }, { frees: true })
-    for (const lessee of lapsed ?? []) await this.queues.reap(lessee)
+    const beat = await this.writer.beat()
+    if (!beat) return void (await this.turns.task({ name: 'look', args: [0] }, { frees: true }))
+    // Another node has found out, after this one had read the state, that Redis has lost commits.
+    if (this.readings === 0 && beat.incarnation !== this.log.incarnation) {
+      this.log.pause()
+      await this.resync()
+    }
+    for (const lessee of beat.lapsed) await this.queues.reap(lessee)
   }
 
   /** Resolves once the state of the first link is known. Rejects with `cluster_unreachable`. */
@@ -144,6 +151,13 @@ export class Membership {
 
   /** Reads the state, and goes to it once it is safe: a Redis that is no longer the primary has commits that a failover takes back. */
   async resync(): Promise<void> {
+    this.readings++
+    await this.readAndJump().finally(() => {
+      this.readings--
+    })
+  }
+
+  private async readAndJump(): Promise<void> {
     const asked = ++this.asked
     for (;;) {
       const state = await this.readState().catch((error) => {

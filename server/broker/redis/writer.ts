@@ -35,6 +35,13 @@ export interface Place {
   readonly lost: { readonly from: number; readonly turns: number } | undefined
 }
 
+/** What a node learns each time it shows that it is there. */
+interface Beat {
+  readonly incarnation: number
+  /** Whose leases are to be returned: those of nodes that are gone. */
+  readonly lapsed: readonly string[]
+}
+
 /** What follows the space in the answer of `JOIN`. */
 type Joined = [seq: number, isNew: number, time: number, ahead: number, hadReplicas: number]
 
@@ -155,16 +162,22 @@ export class Writer {
     }
   }
 
-  /** Shows that this node is there. Gives whose leases are to be returned, those of nodes that are gone; or undefined: it has lost its place. */
-  async beat(): Promise<readonly string[] | undefined> {
+  /** Shows that this node is there. Gives what it learns; or undefined: it has lost its place. */
+  async beat(): Promise<Beat | undefined> {
     const replicas = await this.replicasThere()
     const sentAt = performance.now()
     const answer = await this.link.read(BEAT, [this.time.expected, this.node, LAPSE_MS, replicas])
     if (answer === null) return undefined
-    const [time, ahead, isOff, lapsed] = answer as readonly [number, number, number, readonly unknown[]]
+    const [time, ahead, isOff, incarnation, lapsed] = answer as readonly [
+      number,
+      number,
+      number,
+      number,
+      readonly unknown[],
+    ]
     if (isOff === 1) await this.time.settle({ time, ahead }, sentAt, this.node)
     else this.time.learn({ time, ahead }, sentAt)
-    return lapsed.map(String)
+    return { incarnation, lapsed: lapsed.map(String) }
   }
 
   /** Gives up the place of this node, as the last thing that it does. */

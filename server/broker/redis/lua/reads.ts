@@ -80,20 +80,21 @@ return { call('HGET', META, 'space'), seq, isNew, time, ahead, hadReplicas }
 `
 
 /**
- * Renews the place of a node among the others: gives the time, whether it is not what the caller expects, and otherwise who has left leases behind; false if it has
- * lost its place. `clock, node, lapse, replicas there are`.
+ * Renews the place of a node among the others: gives the time, whether it is not what the caller expects, the incarnation, and, if the time is as expected, who has left
+ * leases behind; false if it has lost its place. `clock, node, lapse, replicas there are`.
  */
 export const BEAT = `#!lua flags=allow-oom
 ${PRELUDE}
 ${NODES}
 if call('HGET', META, 'format') ~= '${FORMAT}' or not call('ZSCORE', P .. 'nodes', ARGV[2]) then return false end
 local time = clusterTime()
-if isOff then return { time, ahead, 1, {} } end
+local incarnation = tonumber(call('HGET', META, 'incarnation')) or 0
+if isOff then return { time, ahead, 1, incarnation, {} } end
 local lapseMs = tonumber(ARGV[3])
 if call('HGET', META, 'replicas') ~= ARGV[4] then call('HSET', META, 'replicas', ARGV[4]) end
 removeLapsed(time, ARGV[2], lapseMs)
 call('ZADD', P .. 'nodes', text(time + lapseMs), ARGV[2])
-return { time, ahead, 0, call('SRANDMEMBER', P .. 'lapsed', 10) }
+return { time, ahead, 0, incarnation, call('SRANDMEMBER', P .. 'lapsed', 10) }
 `
 
 /** The time of the cluster, and how far the clock of Redis is ahead of it. */
