@@ -1,9 +1,9 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { BrokerEvents } from '../../server/broker/broker.ts'
 import { dataOf, leaseFrom, publishNumbers, publishTo, settleAt, streamOptions } from '../setup/brokers.ts'
-import { command, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
+import { command, durableRedis, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
 import { FlakyNetwork } from '../setup/flaky-network.ts'
-import { brokerAt } from '../setup/redis-node.ts'
+import { brokerAt, brokerOn, linkTo } from '../setup/redis-node.ts'
 import { range } from '../setup/streams.ts'
 
 // What several nodes with one Redis are to each other
@@ -65,6 +65,35 @@ describe('nodes with one Redis', () => {
     await expect.poll(() => seen).toEqual([0, 1, 2, 'missed from 3', 6, 7])
     expect(await dataOf(b)).toEqual(range(0, 8))
   })
+
+  it.each([0, 1])(
+    'what is published while a node reads a state with new epochs is reported after it, with %i replicas',
+    async (replicas) => {
+      // It may have lost something when it was killed.
+      const redis = await durableRedis('--appendfsync', 'everysec')
+      const replica = await durableRedis('--replicaof', '127.0.0.1', `${redis.port}`)
+      await expect.poll(() => command(replica, 'INFO', 'replication')).toContain('master_link_status:up')
+      const { seen, events } = heard()
+      const publisher = await brokerAt(redis.url, { replicas })
+      const link = linkTo(redis.url, { replicas })
+      const reader = await brokerOn(link, { replicas, events })
+      await publisher.declareStream(streamOptions(), false)
+      await publishNumbers(publisher, 0, 3)
+      await expect.poll(() => seen).toEqual([0, 1, 2])
+      const epoch = reader.stream('s')?.epoch
+      const held = link.holdState()
+      await redis.stop()
+      await redis.start()
+      const release = await held
+      await expect.poll(() => publisher.stream('s')?.epoch).not.toBe(epoch)
+      await publishNumbers(publisher, 3, 4)
+      // What Redis has told this node before it answers has arrived with the answer.
+      await link.check()
+      release()
+      await expect.poll(() => seen).toEqual([0, 1, 2, 'missed from undefined', 3])
+      expect(reader.stream('s')?.epoch).not.toBe(epoch)
+    },
+  )
 
   it('a node hears a commit with messages of many streams, in order', async () => {
     const redis = await redisOf()

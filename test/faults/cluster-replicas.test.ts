@@ -147,6 +147,24 @@ it('a node whose Redis has lost commits waits for those that get their numbers a
   expect(await dataOf(broker)).toEqual([0, 1, 2, 3])
 })
 
+it('nodes whose Redis has lost everything take what comes after that, with the numbers of what was lost', async () => {
+  const { primary } = await withReplica()
+  const seen: unknown[] = []
+  const publisher = await brokerAt(primary.url)
+  const other = await brokerAt(primary.url, seen)
+  await publisher.declareStream(streamOptions(), false)
+  for (let n = 0; n < 10; n++) await publishNumbers(publisher, n, n + 1)
+  await expect.poll(() => seen.length).toBe(10)
+  const epoch = other.stream('s')?.epoch
+  await command(primary, 'FLUSHALL')
+  await publishNumbers(publisher, 10, 12)
+  // It finds out by itself, and has what was published meanwhile in its log.
+  await expect.poll(() => other.stream('s')?.epoch).not.toBe(epoch)
+  expect(await dataOf(other)).toEqual([10, 11])
+  await publishNumbers(publisher, 12, 13)
+  await expect.poll(() => seen.at(-1)).toBe(12)
+})
+
 it('a cursor is confirmed once the replicas have it', async () => {
   const { primary, replica } = await withReplica()
   const broker = await brokerAt(primary.url)

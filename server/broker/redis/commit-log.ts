@@ -57,7 +57,7 @@ export class CommitLog {
   private readonly pending = new Map<number, PendingCommit>()
   private waiting: After[] = []
   private hole: NodeJS.Timeout | undefined = undefined
-  /** Up to which commit all is safe: no failover takes it back. */
+  /** Up to which commit of this link all is safe: no failover takes it back. */
   private safe = 0
   /** A state is known. */
   isOpen = false
@@ -98,6 +98,8 @@ export class CommitLog {
   pause(): void {
     this.isPaused = true
     this.pending.clear()
+    // Of another link: what becomes safe from now on, also before the state is known, is of the new one.
+    this.safe = 0
   }
 
   reached(commit: number): Promise<void> {
@@ -146,7 +148,6 @@ export class CommitLog {
 
   /** Redis has only commits up to this one, and will use the numbers of the others again. */
   private goBack(commit: number): void {
-    this.safe = commit
     this.applied = Math.min(this.applied, commit)
     const lost = this.waiting.filter((each) => each.commit > commit)
     this.waiting = this.waiting.filter((each) => each.commit <= commit)
@@ -155,6 +156,7 @@ export class CommitLog {
 
   /** Nothing that is not applied yet happened: its numbers are those of other commits now. */
   dropUnsafe(): void {
+    this.safe = 0
     this.goBack(this.applied)
   }
 

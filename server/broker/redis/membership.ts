@@ -177,6 +177,7 @@ export class Membership {
     this.renewals++
     this.logger.error('Redis has lost the data of this cluster: streams and queues are declared again, empty')
     this.log.pause()
+    this.barrier.startOver()
     this.barrier.drop()
     // Before it joins, so that what it leases from now on is known as its own.
     this.queues.renewed()
