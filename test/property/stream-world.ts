@@ -146,18 +146,6 @@ export class Real {
       offset = block.lastOffset + 1
     }
   }
-
-  /** Of all blocks that hold something. */
-  async bytes(): Promise<number> {
-    let sum = 0
-    let offset = this.broker.stream('s')?.first ?? 0
-    for (;;) {
-      const block = await this.broker.read('s', offset)
-      if (!block) return sum
-      sum += block.bytes
-      offset = block.lastOffset + 1
-    }
-  }
 }
 
 function numbersIn(wires: Uint8Array, binary: boolean): number[] {

@@ -39,6 +39,8 @@ export interface BrokerUnderTest {
   holdCommit(): HeldCommit
   /** How many records are stored. */
   records(): Promise<number>
+  /** What the blocks of all streams take where they are stored. */
+  streamBytes(): Promise<number>
   /** Closes it, and opens another one on the same data. */
   reopen(): Promise<void>
   /** Closes it, and removes its data. */

@@ -94,6 +94,19 @@ class UnderTest implements BrokerUnderTest {
 
   readonly records = async () => [...this.store.range(under())].length
 
+  async streamBytes(): Promise<number> {
+    let sum = 0
+    for (const { name, first } of await this.opened.streams()) {
+      for (let offset = first; ; ) {
+        const block = await this.opened.read(name, offset)
+        if (!block) break
+        sum += block.bytes
+        offset = block.lastOffset + 1
+      }
+    }
+    return sum
+  }
+
   async reopen(): Promise<void> {
     await this.opened.close()
     this.store = new FragileStore(await this.openStore())

@@ -104,6 +104,20 @@ class UnderTest implements BrokerUnderTest {
     }
   }
 
+  /** Not by reading: a reader may be given more than is still stored. */
+  async streamBytes(): Promise<number> {
+    const redis = new Redis(this.url)
+    try {
+      let sum = 0
+      for (const key of await redis.keys(`{${this.prefix}}:s:*:b`)) {
+        for (const part of await redis.hvalsBuffer(key)) sum += part.length
+      }
+      return sum
+    } finally {
+      redis.disconnect()
+    }
+  }
+
   async reopen(): Promise<void> {
     await this.broker.close()
     await this.connect()
