@@ -11,7 +11,7 @@ import type { Monitor, Watched } from './monitor.ts'
 import { inTurns } from './turns.ts'
 
 /** Number of queues, and of streams, with their own series: the first ones. */
-export const LABELLED = 1000
+const LABELLED = 1000
 /** How many of them are read per turn of the event loop. */
 const AT_ONCE = 100
 

@@ -4,7 +4,7 @@ import type { BrokerLink } from './link.ts'
 import { SET_TIME, TIME } from './lua/reads.ts'
 
 /** The clock of Redis may differ by this much from what a node expects, in milliseconds: it is taken as it is. */
-export const TOLERANCE_MS = 2_000
+const TOLERANCE_MS = 2_000
 /** An answer that took longer tells too little about when Redis read its clock. */
 const PRECISE_MS = 200
 /** Times of positions that peers give are used as they are if the clocks agree so far, in milliseconds. */

@@ -3,6 +3,8 @@
 export const TASK_MICROS = 8
 export const ENDING_MICROS = 25
 export const GIVING_BACK_MICROS = 20
+/** Of a dead letter. */
+export const LETTER_MICROS = { deleted: 15, moved: 30 }
 /** An op that goes through many messages takes as many of them as this. */
 export const LONG_MICROS = 2_200
 /** Whole messages, see `lua/queues.ts`, and others. */

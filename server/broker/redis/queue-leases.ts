@@ -157,7 +157,7 @@ export class QueueLeases {
 
   /** They are damaged; or the queue was deleted, and this does nothing. */
   private setAside(mirror: QueueMirror, seqs: readonly number[]): void {
-    const op = { name: 'qaside', args: [mirror.number, this.lessee, ...seqs], messages: seqs.length }
+    const op = { name: 'qaside', args: [mirror.number, this.lessee, ...seqs], micros: seqs.length * ENDING_MICROS }
     this.turns.task(op, { frees: true }).catch(() => this.uncertain.add(mirror))
   }
 

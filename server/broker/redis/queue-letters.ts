@@ -6,6 +6,7 @@ import { jsonMessage } from '../json-message.ts'
 import { type DeathNote, letterCondition, lettersMeant, restWithoutExpiry } from '../rules/dead-letters.ts'
 import { DEFAULT_PRIORITY } from '../rules/order.ts'
 import { type OpResult, valuesOf } from './answers.ts'
+import { LETTER_MICROS } from './costs.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import type { QueueMirror } from './queue-mirror.ts'
@@ -73,14 +74,15 @@ export class QueueLetters {
           if (moved) args.push(each.letter, ...moved)
         }
       }
-      const result = await this.turns.task({ name: 'qredrive', args })
+      const result = await this.turns.task({ name: 'qredrive', args, micros: some.length * LETTER_MICROS.moved })
       if (result.x === 'LIMIT') throw full()
       return count(result, from)
     })
   }
 
   purge(mirror: QueueMirror, numbers: readonly number[]): Promise<number> {
-    const op = { name: 'qletters', args: [mirror.number, ...numbers] }
+    const micros = numbers.length * LETTER_MICROS.deleted
+    const op = { name: 'qletters', args: [mirror.number, ...numbers], micros }
     return this.inOrder(async () => count(await this.turns.task(op, { frees: true }), mirror))
   }
 

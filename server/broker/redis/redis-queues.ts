@@ -163,10 +163,9 @@ export class RedisQueues {
 
   /** Does what is due in a queue, in as many turns as that takes. */
   private passTime(mirror: QueueMirror): void {
-    const op = { name: 'qtime', args: [mirror.number], micros: LONG_MICROS }
     const done = () => this.busy.delete(mirror)
     this.busy.add(mirror)
-    this.turns.task(op, { frees: true }).then(() => {
+    this.turns.task(timeOp(mirror), { frees: true }).then(() => {
       const isThere = this.log.queueOf(mirror.number) === mirror
       if (isThere && mirror.nextTime <= this.clock.now()) this.passTime(mirror)
       else done()
@@ -202,8 +201,7 @@ export class RedisQueues {
     // If no consumer here wants it any more, the next waiting node is called.
     this.log.events.ready(name)
     setImmediate(() => {
-      if (!this.leases.isAsking(mirror))
-        void this.task(mirror, { name: 'qtime', args: [mirror.number] }).catch(() => {})
+      if (!this.leases.isAsking(mirror)) void this.task(mirror, timeOp(mirror)).catch(() => {})
     })
   }
 
@@ -298,4 +296,9 @@ export class RedisQueues {
 
 function noQueue(name: string): FanfareError {
   return new FanfareError('no_queue', `There is no queue ${quoted(name)}. Declare it, or correct its name.`)
+}
+
+/** What time does to a queue. */
+function timeOp({ number }: QueueMirror): Op {
+  return { name: 'qtime', args: [number], micros: LONG_MICROS }
 }

@@ -8,7 +8,7 @@ import { leadElsewhere, SentinelWatch } from './sentinel-watch.ts'
 import { SlotOwner } from './slot-owner.ts'
 
 /** A node that has had no proof of its link for so long takes it for lost, in milliseconds. Shorter than the time after which others do. */
-export const PROOF_MS = 3_000
+const PROOF_MS = 3_000
 /** Waits between attempts to connect, in milliseconds: each twice the last, and a random part of it. */
 const FIRST_WAIT_MS = 50
 const LONGEST_WAIT_MS = 2_000

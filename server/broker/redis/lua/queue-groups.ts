@@ -1,5 +1,5 @@
 /** The groups of a queue, and the line in which their heads stand. */
-export const QUEUE_GROUPS = String.raw`
+export const QUEUE_GROUPS = `
 local GROUP = struct.size('>BBI4I4d')
 function q.share(g)
   if g.p == 1 or g.l == DELAYED then return 0 end

@@ -1,5 +1,5 @@
 /** The ops of queues. Each makes its checks before its first write. */
-export const QUEUE_OPS = String.raw`
+export const QUEUE_OPS = `
 local function argumentsAt(at)
   local a = {}
   for n = 1, tonumber(ARGV[at - 1]) do a[n] = ARGV[at + n - 1] end
@@ -101,8 +101,8 @@ ops.qend = function(at)
   return {}
 end
 
--- number, lessee, seqs…: what the lease has brought cannot be read.
-ops.qaside = function(at)
+-- number, lessee, seqs…: ends those leases that are held. Gives an empty answer.
+function q.endHeld(at, act)
   local a = argumentsAt(at)
   local s = q.load(a[1])
   if not s then return {} end
@@ -111,28 +111,21 @@ ops.qaside = function(at)
     if q.isHeld(s, a[2], seq) then
       local h = q.headerOf(s, seq)
       q.release(s, a[2], seq, h)
-      q.setAside(s, seq, h)
+      act(s, seq, h)
     end
   end
   q.heads(s)
   return {}
 end
 
--- number, lessee, seqs…: returns messages that no client has tried.
+-- What the lease has brought cannot be read.
+ops.qaside = function(at)
+  return q.endHeld(at, q.setAside)
+end
+
+-- Returns messages that no client has tried.
 ops.qback = function(at)
-  local a = argumentsAt(at)
-  local s = q.load(a[1])
-  if not s then return {} end
-  for i = 3, #a do
-    local seq = tonumber(a[i])
-    if q.isHeld(s, a[2], seq) then
-      local h = q.headerOf(s, seq)
-      q.release(s, a[2], seq, h)
-      q.putBack(s, seq, h, 0)
-    end
-  end
-  q.heads(s)
-  return {}
+  return q.endHeld(at, function(s, seq, h) q.putBack(s, seq, h, 0) end)
 end
 
 -- number, lessee, seqs…: these are all that it has. Others that were leased to it, unknown to it, go back, 200 in a call: gives how many did.

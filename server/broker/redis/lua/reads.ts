@@ -4,7 +4,7 @@ import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUE_READS } from './queue-reads.ts'
 import { QUEUES } from './queues.ts'
 
-export const NODES = String.raw`
+export const NODES = `
 -- If no node at all has given a sign of life, Redis was away and not they: each has the time again that it had left.
 local function grantPause(time, lapseMs)
   local newest = call('ZRANGE', P .. 'nodes', -1, -1, 'WITHSCORES')[2]
