@@ -189,6 +189,17 @@ onEveryBroker('broker', (brokers) => {
       expect(await dataOf(underTest.broker)).toEqual([199, 200, 201])
     })
 
+    it('newest: the values that stand, right after lastValue was switched on', async () => {
+      const { broker } = await withStream(brokers, { lastValue: true })
+      await put(broker, 't', 'k0', 0)
+      await broker.declareStream(streamOptions(), true)
+      for (const n of range(1, 101)) await put(broker, 't', `k${n % 50}`, n)
+      await broker.declareStream(streamOptions({ lastValue: true }), true)
+      const standing = range(51, 101)
+      expect(await broker.newest('s', ['t'], 1000)).toEqual(standing)
+      expect(await dataOf(broker)).toEqual(standing)
+    })
+
     it('lastValue may be switched on over a long log of small messages', async () => {
       const { broker } = await withStream(brokers)
       const keys = range(0, 5000).map((n) => `k${n}`)

@@ -33,7 +33,8 @@ import { fromJson, queueKey, streamKey, under } from './store/keys.ts'
 import type { Change, Store } from './store/store.ts'
 import type { StoredBlock } from './stored-block.ts'
 import type { CursorLimits } from './stream/stream-cursors.ts'
-import { StreamLog, type StreamRecord } from './stream/stream-log.ts'
+import { StreamLog } from './stream/stream-log.ts'
+import type { StreamRecord } from './stream/stream-record.ts'
 
 export interface EmbeddedOptions {
   readonly dedupWindowMs: number
@@ -190,7 +191,10 @@ export class EmbeddedBroker implements Broker {
   }
 
   async newest(stream: string, pattern: readonly string[], count: number, before?: number): Promise<number[]> {
-    return this.logs.streamOf(stream).newest(pattern, count, before)
+    const { next } = this.logs.streamOf(stream)
+    // Each commit that touches the log indexes a part of it.
+    while (!this.logs.streamOf(stream).isIndexed) await this.changeStream(stream, () => {})
+    return this.logs.streamOf(stream).newest(pattern, count, before ?? next)
   }
 
   async cursor(stream: string, name: string): Promise<Position | undefined> {

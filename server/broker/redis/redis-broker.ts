@@ -238,7 +238,9 @@ export class RedisBroker implements Broker {
 
   async newest(stream: string, pattern: readonly string[], count: number, before?: number): Promise<number[]> {
     const mirror = this.mirrorOf(stream)
-    return this.reads.newest(mirror, pattern, count, Math.min(before ?? mirror.next, mirror.next))
+    const end = Math.min(before ?? mirror.next, mirror.next)
+    await this.upkeep.indexed(mirror)
+    return this.reads.newest(mirror, pattern, count, end)
   }
 
   async cursor(stream: string, name: string): Promise<Position | undefined> {
