@@ -150,6 +150,18 @@ onEveryBroker('broker', (brokers) => {
       await compacts(broker, 3500 * 100)
     })
 
+    it('compaction does not move the first offset: what newer values have replaced is not missing', async () => {
+      const { broker, clock } = await withStream(brokers, { lastValue: true })
+      await Promise.all(range(0, 3000).map((n) => put(broker, 't', 'k', n)))
+      await put(broker, 't', 'l', 3000)
+      clock.now += 10
+      await put(broker, 't', 'k', 3001)
+      await compacts(broker, 1000)
+      await put(broker, 't', 'm', 3002)
+      expect(await dataOf(broker)).toEqual([3000, 3001, 3002])
+      expect(broker.stream('s')).toMatchObject({ first: 0, next: 3003 })
+    })
+
     it('compaction does not touch what retention deletes in the same commit', async () => {
       const { broker, clock } = await withStream(brokers, { lastValue: true, maxAgeMs: 1000 })
       await Promise.all(range(0, 3000).map((n) => put(broker, 't', 'old', n)))
