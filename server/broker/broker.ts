@@ -129,6 +129,8 @@ export interface Broker {
   deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]>
   /** A page of the numbers of dead letters that match a filter. It may be short, or empty, before the end is reached. */
   deadLetterNumbers(queue: string, filter: DeadLetterFilter, range: LetterRange): Promise<LetterNumbers>
+  /** What one call of `redrive` and of `purgeDeadLetters` should take at most, so that it holds up nothing else. */
+  readonly letterSteps: LetterSteps
   /**
    * Moves the dead letters with these numbers into a queue, the original one or another: all that still exist or none, in one
    * commit. Returns how many.
@@ -208,6 +210,13 @@ export interface CursorRange {
 export interface LetterRange {
   readonly from: number
   readonly limit: number
+  readonly bytes: number
+}
+
+export interface LetterSteps {
+  readonly moved: number
+  readonly deleted: number
+  /** Approximate size of a page of numbers whose letters are moved or deleted. */
   readonly bytes: number
 }
 

@@ -13,6 +13,7 @@ import type {
   Draft,
   LetterNumbers,
   LetterRange,
+  LetterSteps,
   QueueState,
   Settlement,
   StreamState,
@@ -51,6 +52,7 @@ export interface EmbeddedOptions {
 
 /** Interval at which delays, expiry and retention are processed, in milliseconds. */
 const TICK_MS = 100
+const LETTER_STEPS: LetterSteps = { moved: 500, deleted: 500, bytes: 1024 * 1024 }
 
 /** The broker in the hub's own process, on top of a store. */
 export class EmbeddedBroker implements Broker {
@@ -330,6 +332,10 @@ export class EmbeddedBroker implements Broker {
 
   deadLetterNumbers(queue: string, filter: DeadLetterFilter, range: LetterRange): Promise<LetterNumbers> {
     return this.letters.numbers(queue, filter, range)
+  }
+
+  get letterSteps(): LetterSteps {
+    return LETTER_STEPS
   }
 
   redrive(queue: string, numbers: readonly number[], to: string): Promise<number> {

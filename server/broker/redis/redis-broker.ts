@@ -16,6 +16,7 @@ import type {
   Draft,
   LetterNumbers,
   LetterRange,
+  LetterSteps,
   QueueState,
   Settlement,
   StreamState,
@@ -26,6 +27,7 @@ import { alreadyExists, DEFAULT_MAX_BYTES, isDeclared } from '../rules/declarati
 import { Barrier } from './barrier.ts'
 import { ClusterTime } from './cluster-time.ts'
 import { CommitLog } from './commit-log.ts'
+import { LETTER_STEPS } from './costs.ts'
 import { Damage } from './damage.ts'
 import { declareStreamOp } from './declare-ops.ts'
 import { Inbox } from './inbox.ts'
@@ -310,6 +312,10 @@ export class RedisBroker implements Broker {
 
   deadLetterNumbers(queue: string, filter: DeadLetterFilter, range: LetterRange): Promise<LetterNumbers> {
     return this.queuesOf.deadLetterNumbers(queue, filter, range)
+  }
+
+  get letterSteps(): LetterSteps {
+    return LETTER_STEPS
   }
 
   redrive(queue: string, numbers: readonly number[], to: string): Promise<number> {
