@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import type { Broker, LetterRange } from '../../server/broker/broker.ts'
+import type { Broker } from '../../server/broker/broker.ts'
+import type { LetterRange } from '../../server/broker/letter-pages.ts'
 import { LETTER_MICROS, LETTER_STEPS, LONG_MICROS } from '../../server/broker/redis/costs.ts'
 import { DeadLetterActs } from '../../server/queue/dead-letter-acts.ts'
 import { VirtualClock } from '../kit/virtual-clock.ts'

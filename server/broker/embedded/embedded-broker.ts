@@ -11,17 +11,15 @@ import type {
   Delivery,
   DeliveryId,
   Draft,
-  LetterNumbers,
-  LetterRange,
-  LetterSteps,
   QueueState,
   Settlement,
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
+import type { LetterNumbers, LetterRange } from '../letter-pages.ts'
 import { alreadyExists, DEFAULT_MAX_BYTES, sameOptions } from '../rules/declarations.ts'
 import { nothingToUndo } from './commit/commit.ts'
-import { DeadLetterOperations } from './commit/dead-letter-operations.ts'
+import { DeadLetterOperations, LETTER_STEPS } from './commit/dead-letter-operations.ts'
 import { DedupWindow } from './commit/dedup-window.ts'
 import { GroupCommit } from './commit/group-commit.ts'
 import { Housekeeping } from './commit/housekeeping.ts'
@@ -52,12 +50,12 @@ export interface EmbeddedOptions {
 
 /** Interval at which delays, expiry and retention are processed, in milliseconds. */
 const TICK_MS = 100
-const LETTER_STEPS: LetterSteps = { moved: 500, deleted: 500, bytes: 1024 * 1024 }
 
 /** The broker in the hub's own process, on top of a store. */
 export class EmbeddedBroker implements Broker {
   readonly remote = undefined
   readonly defaultMaxBytes = DEFAULT_MAX_BYTES.disk
+  readonly letterSteps = LETTER_STEPS
   private readonly store: Store
   /** The reader of the logs. */
   private readonly reads: AppliedReads
@@ -332,10 +330,6 @@ export class EmbeddedBroker implements Broker {
 
   deadLetterNumbers(queue: string, filter: DeadLetterFilter, range: LetterRange): Promise<LetterNumbers> {
     return this.letters.numbers(queue, filter, range)
-  }
-
-  get letterSteps(): LetterSteps {
-    return LETTER_STEPS
   }
 
   redrive(queue: string, numbers: readonly number[], to: string): Promise<number> {

@@ -14,15 +14,13 @@ import type {
   Delivery,
   DeliveryId,
   Draft,
-  LetterNumbers,
-  LetterRange,
-  LetterSteps,
   QueueState,
   Settlement,
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
 import { FailedCommits } from '../failed-commits.ts'
+import type { LetterNumbers, LetterRange } from '../letter-pages.ts'
 import { alreadyExists, DEFAULT_MAX_BYTES, isDeclared } from '../rules/declarations.ts'
 import { Barrier } from './barrier.ts'
 import { ClusterTime } from './cluster-time.ts'
@@ -76,6 +74,7 @@ const TICK_MS = 100
  */
 export class RedisBroker implements Broker {
   readonly defaultMaxBytes = DEFAULT_MAX_BYTES.redis
+  readonly letterSteps = LETTER_STEPS
   private readonly link: BrokerLink
   private readonly writer: Writer
   private readonly log: CommitLog
@@ -312,10 +311,6 @@ export class RedisBroker implements Broker {
 
   deadLetterNumbers(queue: string, filter: DeadLetterFilter, range: LetterRange): Promise<LetterNumbers> {
     return this.queuesOf.deadLetterNumbers(queue, filter, range)
-  }
-
-  get letterSteps(): LetterSteps {
-    return LETTER_STEPS
   }
 
   redrive(queue: string, numbers: readonly number[], to: string): Promise<number> {
