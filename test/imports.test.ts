@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
 import { SERVER_LAYERS } from './setup/layers.ts'
+import { sourceFiles } from './setup/source-files.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -45,9 +46,7 @@ const files = ['shared', 'client', 'server', 'test/kit', 'demo'].flatMap(sources
 const imports = files.flatMap(importsOf)
 
 it('no file is longer than a few screens', () => {
-  const all = ['shared', 'client', 'server', 'demo', 'test'].flatMap((folder) =>
-    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((name) => slashes(join(folder, name))),
-  )
+  const all = ['shared', 'client', 'server', 'demo', 'test'].flatMap(sourceFiles)
   const long = all.filter((file) => /\.[mc]?[tj]sx?$/.test(file) && linesOf(file) > MAX_LINES)
   expect(long).toEqual([])
 })
@@ -156,17 +155,13 @@ describe('imports run one way', () => {
 })
 
 function testFiles(folder: string): string[] {
-  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.test.ts'))
-    .map((name) => slashes(join(folder, name)))
+  return sourceFiles(folder).filter((name) => name.endsWith('.test.ts'))
 }
 
 function sources(folder: string): string[] {
   // A folder of the design may not be there yet.
   if (!existsSync(join(ROOT, folder))) return []
-  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.[mc]?tsx?$/.test(name) && !name.endsWith('.test.ts'))
-    .map((name) => slashes(join(folder, name)))
+  return sourceFiles(folder).filter((name) => /\.[mc]?tsx?$/.test(name) && !name.endsWith('.test.ts'))
 }
 
 /** The import and export statements of a file, `import()` and types included, as the compiler sees them. */

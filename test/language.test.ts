@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { sourceFiles } from './setup/source-files.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -51,11 +52,7 @@ const PHRASES: readonly (readonly [phrase: RegExp, instead: string])[] = [
   [/\b(for|to) (who|whoever)\b/i, 'for anyone who, for clients that'],
 ]
 
-const FILES = ['client', 'demo', 'docs', 'server', 'shared', 'test', ''].flatMap((folder) =>
-  readdirSync(`${ROOT}/${folder}`, { recursive: folder !== '', encoding: 'utf8' }).map((name) =>
-    `${folder && `${folder}/`}${name}`.replaceAll('\\', '/'),
-  ),
-)
+const FILES = [...['client', 'demo', 'docs', 'server', 'shared', 'test'].flatMap(sourceFiles), ...readdirSync(ROOT)]
 
 it.each(AREAS)('%s (%s) is in plain English', (paths, part) => {
   const files = FILES.filter((path) => paths.test(path))

@@ -119,7 +119,7 @@ function shownDefault(name: keyof typeof FLAGS): string {
   const value = DEFAULTS[name]
   if (value === '') return 'none'
   if (typeof value !== 'number') return value
-  if (value === 0) return 'no limit'
+  if (value === 0 && FLAGS[name][0] === LIMITS) return 'no limit'
   if (/bytes$/i.test(name)) return size(value)
   return String(value)
 }

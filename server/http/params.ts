@@ -20,7 +20,19 @@ export interface OperationParams {
   readonly required: readonly string[]
 }
 
-export function paramsSchema({ path, params }: Operation): OperationParams {
+/** What `paramsSchema` has computed. */
+const schemas = new WeakMap<Operation, OperationParams>()
+
+/** Computed when an operation is first used, once per process: for all operations it takes half of a hub's start. */
+export function paramsSchema(operation: Operation): OperationParams {
+  const known = schemas.get(operation)
+  if (known) return known
+  const schema = computed(operation)
+  schemas.set(operation, schema)
+  return schema
+}
+
+function computed({ path, params }: Operation): OperationParams {
   const { properties = {}, required = [] } = z.toJSONSchema(params, { io: 'input' }) as ParamSchema
   const inPath = (name: string) => path.includes(`{${name}}`)
   const part = (wanted: boolean) =>

@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono'
 import { FanfareError } from '../../shared/errors.ts'
 import type { HttpEnv } from './http-env.ts'
 import type { HttpContext, Operation } from './operation.ts'
-import { type OperationParams, paramsSchema, readJsonBody, readQuery } from './params.ts'
+import { paramsSchema, readJsonBody, readQuery } from './params.ts'
 import { problemResponse } from './problem.ts'
 
 /** Serves the operations of the table; other methods on their paths are refused with a list of the allowed ones. */
@@ -11,8 +11,7 @@ export function routes(operations: readonly Operation[], hub: HttpContext): Hono
   const methods = new Map<string, string[]>()
   for (const operation of operations) {
     const path = operation.path.replace(/\{(\w+)\}/g, ':$1')
-    const schema = paramsSchema(operation)
-    app.on(operation.method, path, (c) => serve(operation, schema, hub, c))
+    app.on(operation.method, path, (c) => serve(operation, hub, c))
     methods.set(path, [...(methods.get(path) ?? []), operation.method.toUpperCase()])
   }
   for (const [path, allowed] of methods) {
@@ -23,13 +22,9 @@ export function routes(operations: readonly Operation[], hub: HttpContext): Hono
   return app
 }
 
-async function serve(
-  operation: Operation,
-  schema: OperationParams,
-  hub: HttpContext,
-  c: Context<HttpEnv>,
-): Promise<Response> {
+async function serve(operation: Operation, hub: HttpContext, c: Context<HttpEnv>): Promise<Response> {
   const { req } = c
+  const schema = paramsSchema(operation)
   const path = Object.fromEntries(Object.keys(schema.path).map((name) => [name, req.param(name)]))
   const query = readQuery(operation.rest === 'query' ? schema.rest : {}, new URL(req.url).searchParams)
   const body = operation.rest === 'body' ? await readJsonBody(req.raw, hub.frameBytes) : {}

@@ -63,6 +63,37 @@ describe('help', () => {
         expect(each.description, path).not.toBe('')
     },
   )
+
+  it('of serve calls 0 a limit only where it is one', () => {
+    let help = ''
+    const serve = fanfareProgram().commands.find((command) => command.name() === 'serve')
+    serve?.configureOutput({ writeOut: (text) => (help += text) }).outputHelp()
+    const text = help.replace(/\s+/g, ' ')
+    expect(text).toContain('before it is acknowledged (default: 0)')
+    expect(text).toContain('maximum frames per second and connection (default: no limit)')
+  })
+})
+
+describe('output that cannot be written', () => {
+  it.each([
+    ['serve', '--help'],
+    ['help', 'sub'],
+    ['completion', 'bash'],
+    ['api-key', '--json'],
+  ])('%s %s ends as usual if its reader has left', async (...args) => {
+    const command = fanfare(args)
+    command.process.stdout.destroy()
+    expect(await command.exit, command.stderr).toBe(0)
+    expect(command.stderr).toBe('')
+  })
+
+  it('is an error if the disk is full', async () => {
+    for (const args of ['completion bash', 'serve --help']) {
+      const command = shell(`${process.execPath} dist/server/main.js ${args} > /dev/full`)
+      expect(await command.exit).toBe(1)
+      expect(command.stderr).toMatch(/^fanfare: The output could not be written: ENOSPC.*\n$/)
+    }
+  })
 })
 
 describe('pub', () => {

@@ -61,7 +61,7 @@ export class Project {
       return file
     })
     if (files.length === 0) return ''
-    const tsc = join(PACKAGE, 'node_modules/typescript/bin/tsc')
+    const tsc = join(PACKAGE, 'node_modules/.bin/tsc')
     const args = [tsc, '--noEmit', '--ignoreConfig', '--pretty', 'false', ...STRICT, ...TARGET, ...files]
     const compiler = new OwnProcess(process.execPath, args, {}, this.folder)
     await compiler.exit

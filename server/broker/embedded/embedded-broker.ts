@@ -11,16 +11,15 @@ import type {
   Delivery,
   DeliveryId,
   Draft,
-  LetterNumbers,
-  LetterRange,
   QueueState,
   Settlement,
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
+import type { LetterNumbers, LetterRange } from '../letter-pages.ts'
 import { alreadyExists, DEFAULT_MAX_BYTES, sameOptions } from '../rules/declarations.ts'
 import { nothingToUndo } from './commit/commit.ts'
-import { DeadLetterOperations } from './commit/dead-letter-operations.ts'
+import { DeadLetterOperations, LETTER_STEPS } from './commit/dead-letter-operations.ts'
 import { DedupWindow } from './commit/dedup-window.ts'
 import { GroupCommit } from './commit/group-commit.ts'
 import { Housekeeping } from './commit/housekeeping.ts'
@@ -57,6 +56,7 @@ const TICK_MS = 100
 export class EmbeddedBroker implements Broker {
   readonly remote = undefined
   readonly defaultMaxBytes = DEFAULT_MAX_BYTES.disk
+  readonly letterSteps = LETTER_STEPS
   private readonly store: Store
   /** The reader of the logs. */
   private readonly reads: AppliedReads

@@ -89,8 +89,7 @@ export class PublishOps {
 
   /**
    * How many, their streams, the newest place of each topic, the names of their values if any stream wants them; their queues, and if there are any, how much
-   * they take there in all, whether all of them are plain (see `lua/queues.ts`), the attributes of each, and the record of each unless they are in a stream; their
-   * ids; and their records, if they are not each for itself.
+   * they take there in all, whether all of them are plain (see `lua/queues.ts`), and the attributes of all; their ids; and their records.
    */
   private argsOf({ streams, queues, drafts }: Segment): Argument[] {
     const topics = new Map<string, number>()
@@ -98,7 +97,6 @@ export class PublishOps {
     const wantsValues = streams.some(({ options }) => options.lastValue)
     const values = wantsValues ? drafts.map(({ draft: { topic, key } }) => valueName(topic, key)) : []
     const numbers = streams.map(({ number }) => number)
-    const isQueued = queues.length > 0 && streams.length === 0
     const head = [
       drafts.length,
       numbers.length,
@@ -108,7 +106,7 @@ export class PublishOps {
       values.length,
       ...values,
     ]
-    const records = isQueued ? '' : Buffer.concat(drafts.map(({ record }) => record))
+    const records = Buffer.concat(drafts.map(({ record }) => record))
     return [...head, ...this.queueArgs(streams, queues, drafts), identitiesOf(drafts), records]
   }
 
@@ -127,8 +125,7 @@ export class PublishOps {
       return attributesOf(draft, bytes, record.length, this.time)
     })
     const arePlain = drafts.every(({ draft }) => isPlain(draft)) ? 1 : 0
-    const records = streams.length === 0 ? drafts.map(({ record }) => record) : []
-    return [queues.length, ...queues.map(({ number }) => number), sum, arePlain, ...attributes, ...records]
+    return [queues.length, ...queues.map(({ number }) => number), sum, arePlain, Buffer.concat(attributes)]
   }
 }
 

@@ -86,6 +86,11 @@ local function valueNameAt(body, at)
   return name, keyAt + keyLength + restLength + payloadLength
 end
 
+local function keyLengthOf(record)
+  local _, _, _, keyLength = struct.unpack('>BBHH', record)
+  return keyLength
+end
+
 -- What a block says of its records, or nil: if it is not there, or was damaged. They are two fields, because this Lua hashes every string that it gets or makes, byte by byte.
 local function headOf(stream, first)
   local head = call('HGET', key(stream, 'b'), 'h' .. text(first))

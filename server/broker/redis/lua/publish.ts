@@ -151,9 +151,8 @@ local function readSegment(at)
   segment.values, at = take(at + 1, tonumber(ARGV[at]), 1)
   segment.queues, at = take(at + 1, tonumber(ARGV[at]), 1)
   if #segment.queues > 0 then
-    segment.queueBytes, segment.isPlain = tonumber(ARGV[at]), ARGV[at + 1] == '1'
-    segment.attrs, at = take(at + 2, segment.count, 1)
-    if #segment.streams == 0 then segment.records, at = take(at, segment.count, 1) end
+    segment.queueBytes, segment.isPlain, segment.attributes = tonumber(ARGV[at]), ARGV[at + 1] == '1', ARGV[at + 2]
+    at = at + 3
   end
   segment.ids = ARGV[at]
   for identity in string.gmatch(segment.ids, '([^\n]*)\n') do
@@ -176,13 +175,11 @@ local function placeSegment(segment, time, touched)
   end
 end
 
--- Where a message of a segment is, in the form in which its id remembers it.
-local function placesOf(segment, n)
-  local places = segment.places
-  if #places == 1 then return places[1][1] .. text(places[1][2] + n - 1) end
+-- Where a message of a segment is, in the form in which its id remembers it, after a head.
+local function placesOf(segment, n, head)
   local all = {}
-  for at, place in ipairs(places) do all[at] = place[1] .. text(place[2] + n - 1) end
-  return table.concat(all, ',')
+  for at, place in ipairs(segment.places) do all[at] = place[1] .. text(place[2] + n - 1) end
+  return head .. table.concat(all, ',')
 end
 
 local function rememberIds(segments)
@@ -190,12 +187,13 @@ local function rememberIds(segments)
   local head = time .. ':' .. number .. ':'
   local set, chapter = {}, { time .. '\n' .. number .. '\n' }
   for _, segment in ipairs(segments) do
-    local remembered = {}
-    for n, identity in ipairs(segment.identities) do
-      local places = identity ~= '' and placesOf(segment, n) or ''
-      if places ~= '' then
+    local remembered, first = {}, segment.places[1]
+    -- Mostly there is one place: a string less for each message.
+    local only = #segment.places == 1 and head .. first[1]
+    for n, identity in ipairs(first and segment.identities or {}) do
+      if identity ~= '' then
         set[#set + 1] = identity
-        set[#set + 1] = head .. places
+        set[#set + 1] = only and only .. text(first[2] + n - 1) or placesOf(segment, n, head)
         remembered[#remembered + 1] = identity
       end
     end
@@ -218,12 +216,6 @@ local function damagedAmong(segments)
     place = place + segment.count
   end
   return found
-end
-
--- For other nodes.
-local function records(segment)
-  if segment.records then for _, record in ipairs(segment.records) do bodies[#bodies + 1] = record end
-  else bodies[#bodies + 1] = segment.body end
 end
 
 -- generation, window, limit; segments: count, and each; acks: count, and each.
@@ -253,7 +245,8 @@ local function publish(at)
     placeSegment(segment, time, touched)
     q.enterSegment(segment, first, unitOf, time)
     messages[n] = { segment.count, segment.bases, #segment.queues > 0 and 1 or 0 }
-    records(segment)
+    -- For other nodes.
+    bodies[#bodies + 1] = segment.body
     first = first + segment.count
   end
   for _, ack in ipairs(acks) do q.doEnd(ack) end

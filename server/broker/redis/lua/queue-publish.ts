@@ -34,7 +34,7 @@ function q.units(segments, acks)
       local ack = acks[ackAt]
       local unit = ack and ack.first <= place and ack.unit or { needs = {}, of = {}, place = place }
       if #segment.queues > 0 then
-        local _, _, bytes = struct.unpack(HEAD, segment.attrs[n])
+        local _, _, bytes = struct.unpack(HEAD, q.attrsOf(segment)[n])
         for _, number in ipairs(segment.queues) do q.need(unit, number, bytes) end
       end
       if units[#units] ~= unit then units[#units + 1] = unit end
@@ -69,15 +69,22 @@ function q.fitsAll(segments)
   return true
 end
 
--- Records of messages that are in a stream, too: those are sent in one.
-function q.recordsOf(segment)
-  local records, at = {}, 1
-  for n, attr in ipairs(segment.attrs) do
-    local _, _, _, size = struct.unpack(RECORD, attr)
-    records[n] = string.sub(segment.body, at, at + size - 1)
-    at = at + size
+-- A segment has the attributes of its messages in one argument, and their records in another: two for each message would cost more than what is done with them.
+function q.split(segment)
+  local attrs, records, at, recordAt = {}, {}, 1, 1
+  for n = 1, segment.count do
+    local flags, _, _, size = struct.unpack(RECORD, segment.attributes, at)
+    local record = string.sub(segment.body, recordAt, recordAt + size - 1)
+    local behind = at + ATTRIBUTES + (flags % 2 == 1 and keyLengthOf(record) or 0)
+    attrs[n], records[n] = string.sub(segment.attributes, at, behind - 1), record
+    at, recordAt = behind, recordAt + size
   end
-  return records
+  segment.attrs, segment.records = attrs, records
+end
+
+function q.attrsOf(segment)
+  if not segment.attrs then q.split(segment) end
+  return segment.attrs
 end
 
 -- What each message of a segment has in a queue: where else it is, a line each, and its record. first: the number of the first; they are whole then.
@@ -85,8 +92,8 @@ function q.bodiesOf(segment, time, first)
   local bodies, names, head, offsets = {}, {}, '', ''
   for name in pairs(segment.bases) do names[#names + 1] = name end
   local scoped, unscoped = text(time) .. '\n1\n', text(time) .. '\n0\n'
-  local records, identities = segment.records or q.recordsOf(segment), segment.identities
-  for n, attr in ipairs(segment.attrs) do
+  local attrs, records, identities = q.attrsOf(segment), segment.records, segment.identities
+  for n, attr in ipairs(attrs) do
     if first then head = text(first + n - 1) .. '\n' .. NOW .. attr end
     for i, name in ipairs(names) do
       offsets = (i > 1 and offsets .. ',"' or '"') .. name .. '":' .. text(segment.bases[name] + n - 1)
@@ -117,7 +124,7 @@ end
 function q.enterSegment(segment, first, unitOf, time)
   if #segment.queues == 0 then return end
   local isNew = segment.isPlain and not unitOf
-  local attrs, bodies, keys = segment.attrs, not isNew and q.bodiesOf(segment, time), {}
+  local attrs, bodies, keys = q.attrsOf(segment), not isNew and q.bodiesOf(segment, time), {}
   for _, attr in ipairs(attrs) do
     if #attr > ATTRIBUTES then keys[#keys + 1] = string.sub(attr, ATTRIBUTES + 1) end
   end
