@@ -210,6 +210,17 @@ describe('a block of a stream in Redis', () => {
     // 5 has replaced the one that cannot be read.
     expect(await broker.newest('s', ['t'], 10)).toEqual([2, 3, 4, 5])
   })
+
+  it.each(BLOCKS)('whose %s stays, and others lose the values that newer ones have replaced', async (_, damage) => {
+    const { broker, act } = await brokerWithQueues()
+    await broker.declareStream(streamOptions({ lastValue: true }), false)
+    const put = (key: string) => publishTo(broker, { topic: 't', key, data: 1, streams: ['s'] })
+    for (const n of range(0, 4)) await put(`k${n}`)
+    await damage(act)
+    await Promise.all(range(0, 3000).map(() => put('k')))
+    await expect.poll(() => broker.stream('s')?.bytes).toBeLessThan(10_000)
+    expect((await broker.read('s', 2))?.lastOffset).toBe(3003)
+  })
 })
 
 describe('a stream in Redis', () => {

@@ -21,6 +21,12 @@ const LOOK_AGAIN_MS = 50
 /** What a step fails with while there is no link. */
 const AGAIN: ReadonlySet<string> = new Set(['cluster_unreachable', 'outcome_unknown'])
 
+interface Readable {
+  readonly blocks: readonly RawBlock[]
+  readonly messages: readonly BlockMessage[]
+  readonly isAtDamage: boolean
+}
+
 /**
  * Does what no client waits for: retention of streams that nothing is published to, and the blocks of last-value streams. Every node does it, in steps
  * that change nothing if another one was faster.
@@ -32,6 +38,8 @@ export class Upkeep {
   private readonly now: () => number
   private readonly lookedAt = new Map<StreamMirror, number>()
   private readonly compactFrom = new WeakMap<StreamMirror, number>()
+  /** Replaced values that the last way through a log has left: some of them may be in blocks that cannot be read. */
+  private readonly leftOver = new WeakMap<StreamMirror, number>()
   /** Steps of indexing under way. */
   private readonly indexing = new WeakMap<StreamMirror, Promise<void>>()
   private working = false
@@ -96,14 +104,15 @@ export class Upkeep {
 
   private isCompacting(mirror: StreamMirror): boolean {
     const { options, entries, superseded } = mirror
-    return options.lastValue && (isWorthCompacting(entries, superseded) || (this.compactFrom.get(mirror) ?? 0) > 0)
+    const left = Math.min(this.leftOver.get(mirror) ?? 0, superseded)
+    const isWorthIt = isWorthCompacting(entries - left, superseded - left)
+    return options.lastValue && (isWorthIt || (this.compactFrom.get(mirror) ?? 0) > 0)
   }
 
   /** `lastValue` was switched on over a log: of some of its blocks, finds the values that stand. */
   private async index(mirror: StreamMirror): Promise<void> {
     const { from, to } = mirror.unindexed
-    const blocks = await this.reads.blocks(mirror, from, BLOCKS_PER_STEP, BYTES_PER_STEP).catch(ifDamaged)
-    const messages = readableIn(mirror.options.name, blocks ?? [])
+    const { messages, isAtDamage } = await this.readable(mirror, from)
     const values: (string | number)[] = []
     let next = 0
     for (const { parts, offset } of messages) {
@@ -112,7 +121,7 @@ export class Upkeep {
       if (values.length >= 2 * VALUES_PER_STEP) break
     }
     // A block that cannot be read has no values.
-    if (messages.length === 0 && blocks?.length !== 0) next = await this.reads.endOfBlock(mirror, from)
+    if (isAtDamage) next = await this.reads.endOfBlock(mirror, from)
     const end = next === 0 || next >= to ? 0 : next
     const op = { name: 'index', args: [mirror.number, from, end, values.length / 2, ...values] }
     await this.turns.task(op)
@@ -122,37 +131,48 @@ export class Upkeep {
   private async compact(mirror: StreamMirror): Promise<void> {
     const from = Math.max(this.compactFrom.get(mirror) ?? 0, mirror.first)
     const { next } = mirror
-    const blocks = await this.reads.blocks(mirror, from, BLOCKS_PER_STEP, BYTES_PER_STEP)
-    const messages = []
-    for (const message of messagesOf(mirror.options.name, blocks)) messages.push(keepable(message))
+    const { blocks, messages, isAtDamage } = await this.readable(mirror, from)
+    const keepables = messages.map(keepable)
     const standing = await this.reads.standing(
       mirror,
-      messages.map(({ value }) => value),
+      keepables.map(({ value }) => value),
     )
-    const kept = messages.filter(({ offset }, at) => (standing[at] ?? offset) <= offset)
-    const count = messages.length
-    const end = (messages.at(-1)?.offset ?? -1) + 1
-    this.compactFrom.set(mirror, blocks.length === 0 || end >= next ? 0 : end)
-    if (kept.length === count) return
-    const rewritten = inBlocks(kept).map((entries) => encodeBlock(mirror.options.name, entries))
+    const kept = keepables.filter(({ offset }, at) => (standing[at] ?? offset) <= offset)
+    let end = (messages.at(-1)?.offset ?? next - 1) + 1
+    if (isAtDamage) end = (await this.reads.endOfBlock(mirror, from)) || next
+    if (kept.length < messages.length) await this.rewrite(mirror, blocks, messages.length, kept)
+    this.compactFrom.set(mirror, end < next ? end : 0)
+    if (end >= next) this.leftOver.set(mirror, mirror.superseded)
+  }
+
+  private async rewrite(
+    { number, options: { name } }: StreamMirror,
+    blocks: readonly RawBlock[],
+    count: number,
+    kept: readonly KeptMessage[],
+  ): Promise<void> {
+    const rewritten = inBlocks(kept).map((entries) => encodeBlock(name, entries))
     const members = blocks.map(({ member }) => member)
-    const args = [mirror.number, count - kept.length, members.length, ...members, rewritten.length]
+    const args = [number, count - kept.length, members.length, ...members, rewritten.length]
     const added = rewritten.flatMap(({ last, member, head, records }) => [last, member, head, records])
     await this.turns.task({ name: 'rewrite', args: [...args, ...added] }, { frees: true })
   }
-}
 
-/** The messages of some blocks, up to the first block that cannot be read. */
-function readableIn(stream: string, blocks: readonly RawBlock[]): BlockMessage[] {
-  const messages: BlockMessage[] = []
-  for (const block of blocks) {
-    try {
-      messages.push(...messagesOf(stream, [block]))
-    } catch {
-      break
+  /** Some blocks from an offset on, and their messages: up to the first that cannot be read. `isAtDamage`: it is the first of all. */
+  private async readable(mirror: StreamMirror, from: number): Promise<Readable> {
+    const found = await this.reads.blocks(mirror, from, BLOCKS_PER_STEP, BYTES_PER_STEP).catch(ifDamaged)
+    const blocks: RawBlock[] = []
+    const messages: BlockMessage[] = []
+    for (const block of found ?? []) {
+      try {
+        messages.push(...messagesOf(mirror.options.name, [block]))
+      } catch {
+        break
+      }
+      blocks.push(block)
     }
+    return { blocks, messages, isAtDamage: blocks.length === 0 && found?.length !== 0 }
   }
-  return messages
 }
 
 function keepable({ parts, offset, time, offsets }: BlockMessage): KeptMessage & { readonly value: string } {
