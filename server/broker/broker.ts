@@ -2,6 +2,7 @@ import type { ErrorCode, FanfareError } from '../../shared/errors.ts'
 import type { MessageHeaders } from '../../shared/frames.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../shared/queues.ts'
 import type { CursorInfo, Offsets, Position, StreamInfo, StreamOptions } from '../../shared/streams.ts'
+import type { LetterNumbers, LetterRange, LetterSteps } from './letter-pages.ts'
 import type { RemoteStatus } from './remote-status.ts'
 
 /**
@@ -129,6 +130,8 @@ export interface Broker {
   deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]>
   /** A page of the numbers of dead letters that match a filter. It may be short, or empty, before the end is reached. */
   deadLetterNumbers(queue: string, filter: DeadLetterFilter, range: LetterRange): Promise<LetterNumbers>
+  /** What one call of `redrive` and of `purgeDeadLetters` should take at most, so that it holds up nothing else. */
+  readonly letterSteps: LetterSteps
   /**
    * Moves the dead letters with these numbers into a queue, the original one or another: all that still exist or none, in one
    * commit. Returns how many.
@@ -202,23 +205,6 @@ export interface CursorRange {
   readonly after?: string
   readonly prefix?: string
   readonly limit: number
-}
-
-/** Selects up to `limit` dead letters from a number on, of about `bytes` together. */
-export interface LetterRange {
-  readonly from: number
-  readonly limit: number
-  readonly bytes: number
-}
-
-/** A page of the numbers of dead letters, which are assigned in the order in which messages were dead-lettered. */
-export interface LetterNumbers {
-  /** Ascending. */
-  readonly numbers: readonly number[]
-  /** Where the next page begins. */
-  readonly next: number
-  /** All dead letters that the filter can match have lower numbers, as of now: no page follows once `next` has reached it. */
-  readonly end: number
 }
 
 /** Statistics of one commit. */

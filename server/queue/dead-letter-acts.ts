@@ -3,9 +3,10 @@ import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import type { DeadLetter, DeadLetterCount, DeadLetterFilter } from '../../shared/queues.ts'
 import type { Broker } from '../broker/broker.ts'
 
-/** Dead letters that a redrive or a purge takes per commit, and their approximate bytes. */
+/** Dead letters whose numbers are read at a time. */
 const PAGE_LETTERS = 500
-const PAGE_BYTES = 1024 * 1024
+/** Approximate size of those that are counted at a time. */
+const COUNTED_BYTES = 1024 * 1024
 /** Errors that may end them halfway. The error then reports how many dead letters were handled. */
 const CUTS_SHORT: readonly ErrorCode[] = [
   'queue_limit',
@@ -17,6 +18,14 @@ const CUTS_SHORT: readonly ErrorCode[] = [
 ]
 /** Interval at which a redrive with a rate takes a page. */
 const REDRIVE_STEP_MS = 100
+
+interface PageOptions {
+  readonly bytes: number
+  readonly limit?: number
+  /** How many of its numbers come at a time. */
+  readonly step?: number
+  readonly perSecond?: number | undefined
+}
 
 /** Operators' actions on dead letters, page by page, so that none of them holds up the hub. */
 export class DeadLetterActs {
@@ -43,7 +52,8 @@ export class DeadLetterActs {
   /** Counts the current dead letters that match a filter. */
   async count(name: string, filter: DeadLetterFilter): Promise<DeadLetterCount> {
     let through: number | undefined
-    const count = await this.byPages(name, this.pages(name, filter), 'counted', async (numbers) => {
+    const pages = this.pages(name, filter, { bytes: COUNTED_BYTES })
+    const count = await this.byPages(name, pages, 'counted', async (numbers) => {
       through = numbers.at(-1)
       return numbers.length
     })
@@ -52,7 +62,8 @@ export class DeadLetterActs {
 
   /** Deletes the current dead letters, page by page. Rejects as `redrive` does. */
   async purge(name: string, filter: DeadLetterFilter): Promise<number> {
-    const pages = this.pages(name, filter)
+    const { deleted, bytes } = this.broker.letterSteps
+    const pages = this.pages(name, filter, { bytes, step: deleted })
     return this.byPages(name, pages, 'purged', (numbers) => this.broker.purgeDeadLetters(name, numbers))
   }
 
@@ -65,7 +76,8 @@ export class DeadLetterActs {
     if (!this.broker.queue(to)) throw noQueue(to)
     const perStep = perSecond === undefined ? PAGE_LETTERS : Math.round((perSecond * REDRIVE_STEP_MS) / 1000)
     const limit = Math.min(PAGE_LETTERS, Math.max(1, perStep))
-    const pages = this.pages(name, filter, limit, perSecond)
+    const { moved, bytes } = this.broker.letterSteps
+    const pages = this.pages(name, filter, { bytes, limit, step: moved, perSecond })
     return this.byPages(name, pages, `moved into "${to}"`, (numbers) => this.broker.redrive(name, numbers, to))
   }
 
@@ -98,8 +110,7 @@ export class DeadLetterActs {
   private async *pages(
     name: string,
     filter: DeadLetterFilter,
-    limit = PAGE_LETTERS,
-    perSecond = Number.POSITIVE_INFINITY,
+    { bytes, limit = PAGE_LETTERS, step = limit, perSecond = Number.POSITIVE_INFINITY }: PageOptions,
   ): AsyncIterable<readonly number[]> {
     const queue = this.queueOf(name)
     let from = 0
@@ -108,13 +119,17 @@ export class DeadLetterActs {
     do {
       await this.pause(earliest - this.clock.now())
       const meant = through === undefined ? filter : { ...filter, through }
-      const range = { from, limit, bytes: PAGE_BYTES }
+      const range = { from, limit, bytes }
       const { numbers, next, end } = await this.broker.deadLetterNumbers(name, meant, range)
-      if (this.closed) throw new FanfareError('shutting_down')
-      // The dead letters of a new queue are numbered from the start again.
-      if (this.queueOf(name) !== queue) throw noQueue(name)
       earliest = this.clock.now() + (numbers.length / perSecond) * 1000
-      if (numbers.length > 0) yield numbers
+      let at = 0
+      do {
+        if (this.closed) throw new FanfareError('shutting_down')
+        // The dead letters of a new queue are numbered from the start again.
+        if (this.queueOf(name) !== queue) throw noQueue(name)
+        if (numbers.length > 0) yield numbers.slice(at, at + step)
+        at += step
+      } while (at < numbers.length)
       from = next
       through = end - 1
     } while (from <= through)

@@ -200,6 +200,16 @@ describe('a block of a stream in Redis', () => {
     expect(broker.stream('s')).toMatchObject({ first: 6, next: 12 })
     expect(await dataOf(broker, 's')).toEqual(range(6, 12))
   })
+
+  it.each(BLOCKS)('whose %s is left out of the last values, if lastValue is switched on later', async (_, damage) => {
+    const { broker, act } = await brokerWithQueues()
+    await broker.declareStream(streamOptions(), false)
+    for (const n of range(0, 6)) await publishTo(broker, { topic: 't', key: `k${n % 4}`, data: n, streams: ['s'] })
+    await damage(act)
+    await broker.declareStream(streamOptions({ lastValue: true }), true)
+    // 5 has replaced the one that cannot be read.
+    expect(await broker.newest('s', ['t'], 10)).toEqual([2, 3, 4, 5])
+  })
 })
 
 describe('a stream in Redis', () => {

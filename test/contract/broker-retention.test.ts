@@ -150,6 +150,18 @@ onEveryBroker('broker', (brokers) => {
       await compacts(broker, 3500 * 100)
     })
 
+    it('compaction does not move the first offset: what newer values have replaced is not missing', async () => {
+      const { broker, clock } = await withStream(brokers, { lastValue: true })
+      await Promise.all(range(0, 3000).map((n) => put(broker, 't', 'k', n)))
+      await put(broker, 't', 'l', 3000)
+      clock.now += 10
+      await put(broker, 't', 'k', 3001)
+      await compacts(broker, 1000)
+      await put(broker, 't', 'm', 3002)
+      expect(await dataOf(broker)).toEqual([3000, 3001, 3002])
+      expect(broker.stream('s')).toMatchObject({ first: 0, next: 3003 })
+    })
+
     it('compaction does not touch what retention deletes in the same commit', async () => {
       const { broker, clock } = await withStream(brokers, { lastValue: true, maxAgeMs: 1000 })
       await Promise.all(range(0, 3000).map((n) => put(broker, 't', 'old', n)))
@@ -187,6 +199,17 @@ onEveryBroker('broker', (brokers) => {
       await underTest.reopen()
       await put(underTest.broker, 't', 'l', 201)
       expect(await dataOf(underTest.broker)).toEqual([199, 200, 201])
+    })
+
+    it('newest: the values that stand, right after lastValue was switched on', async () => {
+      const { broker } = await withStream(brokers, { lastValue: true })
+      await put(broker, 't', 'k0', 0)
+      await broker.declareStream(streamOptions(), true)
+      for (const n of range(1, 101)) await put(broker, 't', `k${n % 50}`, n)
+      await broker.declareStream(streamOptions({ lastValue: true }), true)
+      const standing = range(51, 101)
+      expect(await broker.newest('s', ['t'], 1000)).toEqual(standing)
+      expect(await dataOf(broker)).toEqual(standing)
     })
 
     it('lastValue may be switched on over a long log of small messages', async () => {

@@ -90,7 +90,7 @@ onEveryEngine('dead letters', (hubs) => {
   })
 
   it('that do not fit stay where they are; the error reports how many were moved and how many are left', async () => {
-    const { publisher, letters } = await withLetters(1300, (n) => n, [{ name: 'small', maxMessages: 1100 }])
+    const { publisher, letters } = await withLetters(1300, (n) => n, [{ name: 'small', maxMessages: 1020 }])
     const error = await refusal(letters.redrive('q', {}, { to: 'small' }))
     expect(error).toMatchObject({
       code: 'queue_limit',

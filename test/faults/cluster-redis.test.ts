@@ -141,7 +141,7 @@ describe('hubs of a cluster, whose Redis', () => {
       const protection = ['--requirepass', 'secret', '--masterauth', 'secret']
       const primary = await start(...protection)
       await start(...protection, '--replicaof', '127.0.0.1', `${primary.port}`)
-      const sentinel = await sentinelOf(primary, isSecure ? { certFile, keyFile } : undefined)
+      const sentinel = await sentinelOf(primary, { secure: isSecure ? { certFile, keyFile } : undefined })
       await knowsReplica(sentinel)
       const scheme = isSecure ? 'rediss' : 'redis'
       const url = `${scheme}+sentinel://:secret@127.0.0.1:${sentinel.port}/${PRIMARY}`

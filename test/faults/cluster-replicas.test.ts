@@ -15,6 +15,7 @@ import { command, durableRedis, redisOf, SLOW, wayTo } from '../setup/cluster.ts
 import { eventsWith } from '../setup/drafts.ts'
 import type { RedisServer } from '../setup/redis-server.ts'
 import { knowsReplica, PRIMARY, sentinelOf } from '../setup/sentinel.ts'
+import { slowLine } from '../setup/slow-line.ts'
 
 // A node that waits for replicas: nothing that only the primary has leaves it
 
@@ -133,6 +134,18 @@ it('a node leaves a primary that has become a replica, though it only waits ther
   await command(primary, 'REPLICAOF', '127.0.0.1', `${replica.port}`)
   await expect(link.waitForReplicas('{test}:w:node', 1, 100)).rejects.toThrow(LinkLost)
   expect(link.isUp).toBe(false)
+})
+
+it('a replica that is far away is waited for, however long each of its answers takes', async () => {
+  const primary = await redisOf()
+  // What it has is known 300 ms after it was written.
+  await redisOf('--replicaof', '127.0.0.1', `${await slowLine(primary.port, 150)}`)
+  await expect.poll(async () => String(await command(primary, 'INFO', 'replication'))).toContain('state=online')
+  const broker = await brokerAt(primary.url)
+  await broker.declareStream(streamOptions(), false)
+  await publishNumbers(broker, 0, 3)
+  expect(await dataOf(broker)).toEqual([0, 1, 2])
+  expect(broker.remote.barrier.shortfalls).toBe(0)
 })
 
 it('a node whose Redis has lost commits waits for those that get their numbers again', async () => {

@@ -143,6 +143,8 @@ export function publishOf(wanted: Wanted): Publish {
 /** Everything that can be seen of a broker. It takes out what can be taken out of the queues. */
 export async function everythingIn(broker: Broker, wanted: readonly Wanted[]): Promise<object> {
   const streams = []
+  // It answers once everything is indexed that `lastValue` was switched on over. Before, replaced values are still counted and read.
+  for (const name of broker.streamNames) await broker.newest(name, ['#'], 1)
   for (const { bytes: _, oldestAt, cursors, ...info } of await broker.streams()) {
     const newest = await broker.newest(info.name, ['#'], 3)
     const positions = await broker.cursors(info.name, { limit: 100 })

@@ -21,11 +21,20 @@ export interface Sentinel extends RedisPlace {
   signal(name: NodeJS.Signals): void
 }
 
-/**
- * A Redis Sentinel that ends with the test. It makes a replica the primary about two seconds after the primary has died, once `quorum` sentinels say that it
- * has. `secure`: it speaks TLS, and the password of Redis is `secret`.
- */
-export async function sentinelOf(primary: Pick<RedisServer, 'port'>, secure?: Secure, quorum = 1): Promise<Sentinel> {
+interface SentinelOptions {
+  /** How many sentinels have to say that the primary has died; 1 by default. */
+  readonly quorum?: number
+  /** Without an answer of it for this time, in milliseconds. */
+  readonly downAfter?: number
+  /** It speaks TLS, and the password of Redis is `secret`. */
+  readonly secure?: Secure | undefined
+}
+
+/** A Redis Sentinel that ends with the test. It makes a replica the primary about two seconds after the primary has died. */
+export async function sentinelOf(
+  primary: Pick<RedisServer, 'port'>,
+  { quorum = 1, downAfter = 1000, secure }: SentinelOptions = {},
+): Promise<Sentinel> {
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-sentinel-'))
   const file = join(folder, 'sentinel.conf')
@@ -35,7 +44,7 @@ export async function sentinelOf(primary: Pick<RedisServer, 'port'>, secure?: Se
     `dir ${folder}`,
     `sentinel monitor ${PRIMARY} 127.0.0.1 ${primary.port} ${quorum}`,
     `sentinel auth-pass ${PRIMARY} secret`,
-    `sentinel down-after-milliseconds ${PRIMARY} 1000`,
+    `sentinel down-after-milliseconds ${PRIMARY} ${downAfter}`,
     `sentinel failover-timeout ${PRIMARY} 3000`,
   ]
   writeFileSync(file, lines.join('\n'))

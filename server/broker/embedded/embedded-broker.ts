@@ -11,16 +11,15 @@ import type {
   Delivery,
   DeliveryId,
   Draft,
-  LetterNumbers,
-  LetterRange,
   QueueState,
   Settlement,
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
+import type { LetterNumbers, LetterRange } from '../letter-pages.ts'
 import { alreadyExists, DEFAULT_MAX_BYTES, sameOptions } from '../rules/declarations.ts'
 import { nothingToUndo } from './commit/commit.ts'
-import { DeadLetterOperations } from './commit/dead-letter-operations.ts'
+import { DeadLetterOperations, LETTER_STEPS } from './commit/dead-letter-operations.ts'
 import { DedupWindow } from './commit/dedup-window.ts'
 import { GroupCommit } from './commit/group-commit.ts'
 import { Housekeeping } from './commit/housekeeping.ts'
@@ -33,7 +32,8 @@ import { fromJson, queueKey, streamKey, under } from './store/keys.ts'
 import type { Change, Store } from './store/store.ts'
 import type { StoredBlock } from './stored-block.ts'
 import type { CursorLimits } from './stream/stream-cursors.ts'
-import { StreamLog, type StreamRecord } from './stream/stream-log.ts'
+import { StreamLog } from './stream/stream-log.ts'
+import type { StreamRecord } from './stream/stream-record.ts'
 
 export interface EmbeddedOptions {
   readonly dedupWindowMs: number
@@ -56,6 +56,7 @@ const TICK_MS = 100
 export class EmbeddedBroker implements Broker {
   readonly remote = undefined
   readonly defaultMaxBytes = DEFAULT_MAX_BYTES.disk
+  readonly letterSteps = LETTER_STEPS
   private readonly store: Store
   /** The reader of the logs. */
   private readonly reads: AppliedReads
@@ -190,7 +191,10 @@ export class EmbeddedBroker implements Broker {
   }
 
   async newest(stream: string, pattern: readonly string[], count: number, before?: number): Promise<number[]> {
-    return this.logs.streamOf(stream).newest(pattern, count, before)
+    const { next } = this.logs.streamOf(stream)
+    // Each commit that touches the log indexes a part of it.
+    while (!this.logs.streamOf(stream).isIndexed) await this.changeStream(stream, () => {})
+    return this.logs.streamOf(stream).newest(pattern, count, before ?? next)
   }
 
   async cursor(stream: string, name: string): Promise<Position | undefined> {

@@ -2,8 +2,10 @@ import { setTimeout } from 'node:timers/promises'
 import type { BarrierFigures } from '../remote-status.ts'
 import type { BrokerLink } from './link.ts'
 
-/** How long one wait for replicas may take, in milliseconds. Each asks them what they have; one that has just come is not asked by an earlier wait. */
+/** How long one wait for replicas may take, in milliseconds. Each asks them what they have; one that comes later is asked by the next. */
 const WAIT_MS = 100
+/** The same if they are all there, and answer more slowly: each wait is for something newer than the one before. */
+const LONGEST_WAIT_MS = 2_000
 /** Replicas that need more than this are too few, or too slow. */
 const SHORT_MS = 1_000
 const RETRY_MS = 50
@@ -40,6 +42,7 @@ export class Barrier {
   private since = 0
   /** When a shortfall was counted last. */
   private shortAt = 0
+  private waitMs = WAIT_MS
 
   /** `isOverdue`: nothing has become safe for too long to let anyone wait for it. */
   constructor(link: BrokerLink, replicas: number, isSafe: (commit: number) => void, isOverdue: () => void) {
@@ -52,6 +55,7 @@ export class Barrier {
   /** A new link, perhaps to another Redis, or one that has gone back: commits that come may have the numbers of others, which were safe. */
   startOver(): void {
     this.links++
+    this.waitMs = WAIT_MS
     this.wanted = 0
     this.safe = 0
   }
@@ -122,10 +126,11 @@ export class Barrier {
     const { links, wanted, passing } = this
     const count = passing.length
     try {
-      const there = await this.link.waitForReplicas(this.link.keys.waited(node), this.replicas, WAIT_MS)
+      const there = await this.link.waitForReplicas(this.link.keys.waited(node), this.replicas, this.waitMs)
       if (links !== this.links) return
       if (there < this.replicas) {
         this.fallsShort()
+        this.waitMs = (await this.areThere()) ? Math.min(2 * this.waitMs, LONGEST_WAIT_MS) : WAIT_MS
         return
       }
     } catch {
@@ -137,6 +142,12 @@ export class Barrier {
     this.passedAll()
     this.isSafe(wanted)
     for (const { then } of passing.splice(0, count)) then()
+  }
+
+  /** Whether enough replicas are connected, and have had all data once. Where INFO is not permitted, nothing tells. */
+  private async areThere(): Promise<boolean> {
+    const info = String(await this.link.ask('INFO', 'replication').catch(() => ''))
+    return info === '' || (info.match(/state=online/g) ?? []).length >= this.replicas
   }
 
   private fallsShort(): void {

@@ -64,3 +64,8 @@ export function damagedPlace(kind: 'stream' | 'queue', name: string): FanfareErr
     `The ${kind} "${name}" is damaged in Redis, and stores nothing. Delete it and declare it again.`,
   )
 }
+
+/** For reads that do without what is damaged. */
+export function ifDamaged(error: unknown): undefined {
+  if (!(error instanceof FanfareError) || error.code !== 'data_damaged') throw error
+}

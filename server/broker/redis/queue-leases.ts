@@ -16,7 +16,7 @@ import type { Turns } from './turns.ts'
 
 /** Messages that one op leases or gives back. */
 const LEASED_AT_ONCE = 300
-const BACK_AT_ONCE = 200
+const BACK_AT_ONCE = 100
 
 /** What the attempt of a node ended in that gave no sign of life. */
 const NODE_LOST = 'The hub of the consumer was lost.'

@@ -14,18 +14,18 @@ import type {
   Delivery,
   DeliveryId,
   Draft,
-  LetterNumbers,
-  LetterRange,
   QueueState,
   Settlement,
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
 import { FailedCommits } from '../failed-commits.ts'
+import type { LetterNumbers, LetterRange } from '../letter-pages.ts'
 import { alreadyExists, DEFAULT_MAX_BYTES, isDeclared } from '../rules/declarations.ts'
 import { Barrier } from './barrier.ts'
 import { ClusterTime } from './cluster-time.ts'
 import { CommitLog } from './commit-log.ts'
+import { LETTER_STEPS } from './costs.ts'
 import { Damage } from './damage.ts'
 import { declareStreamOp } from './declare-ops.ts'
 import { Inbox } from './inbox.ts'
@@ -74,6 +74,7 @@ const TICK_MS = 100
  */
 export class RedisBroker implements Broker {
   readonly defaultMaxBytes = DEFAULT_MAX_BYTES.redis
+  readonly letterSteps = LETTER_STEPS
   private readonly link: BrokerLink
   private readonly writer: Writer
   private readonly log: CommitLog
@@ -238,7 +239,9 @@ export class RedisBroker implements Broker {
 
   async newest(stream: string, pattern: readonly string[], count: number, before?: number): Promise<number[]> {
     const mirror = this.mirrorOf(stream)
-    return this.reads.newest(mirror, pattern, count, Math.min(before ?? mirror.next, mirror.next))
+    const end = Math.min(before ?? mirror.next, mirror.next)
+    await this.upkeep.indexed(mirror)
+    return this.reads.newest(mirror, pattern, count, end)
   }
 
   async cursor(stream: string, name: string): Promise<Position | undefined> {

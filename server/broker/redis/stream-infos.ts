@@ -1,6 +1,6 @@
-import { FanfareError } from '../../../shared/errors.ts'
 import type { StreamInfo } from '../../../shared/streams.ts'
 import type { ComposedBlock } from './composed-block.ts'
+import { ifDamaged } from './damage.ts'
 import { type StreamCursors, shownCursors } from './stream-cursors.ts'
 import type { StreamMirror } from './stream-mirror.ts'
 import type { StreamReads } from './stream-reads.ts'
@@ -32,6 +32,7 @@ export class StreamInfos {
   of(mirror: StreamMirror): Promise<StreamInfo> {
     return this.reads.orSeen(
       async () => {
+        // A block that is damaged hides its times only.
         const look = (await this.look(mirror).catch(ifDamaged)) ?? NOTHING
         this.looks.set(mirror, look)
         return infoOf(mirror, look)
@@ -55,11 +56,6 @@ export class StreamInfos {
     const standing = await this.reads.standing(mirror, oldest.valueNames)
     return standing.slice(0, oldest.find(mirror.first)).filter((offset, at) => offset === oldest.offset(at)).length
   }
-}
-
-/** A block that is damaged hides its times only. */
-function ifDamaged(error: unknown): undefined {
-  if (!(error instanceof FanfareError) || error.code !== 'data_damaged') throw error
 }
 
 function infoOf(mirror: StreamMirror, { oldestAt, stale, cursors }: Look): StreamInfo {

@@ -162,6 +162,13 @@ export class StreamReads {
     }
   }
 
+  /** The offset after the block in which an offset lies, or after the next one, also if that cannot be read; 0 if there is none. */
+  async endOfBlock({ number }: StreamMirror, offset: number): Promise<number> {
+    const range = [offset, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES']
+    const [found] = (await this.ask('ZRANGE', this.link.keys.index(number), ...range)) as [string, string][]
+    return found ? Number(found[1]) + 1 : 0
+  }
+
   /** Those of some blocks that are still stored, up to the first that is not: with plain commands, because a script takes much longer for large answers. */
   private async stored(number: number, members: readonly string[]): Promise<RawBlock[]> {
     const fields = members.map(firstOf).flatMap((first) => [`h${first}`, first])
@@ -202,7 +209,7 @@ export class StreamReads {
     return Math.min(Math.max(first, found === null ? next : Number(found)), next)
   }
 
-  /** Offsets of the newest messages before one, `count` for each topic that matches, ascending. */
+  /** Offsets of the newest messages before one, `count` for each topic that matches, ascending. The values of the stream have to be indexed. */
   async newest(mirror: StreamMirror, pattern: readonly string[], count: number, before: number): Promise<number[]> {
     const { first, options } = mirror
     if (count === 0) return []
@@ -221,9 +228,7 @@ export class StreamReads {
     }
     for await (const [name, offset] of this.scan(this.link.keys.values(number)))
       take(name.slice(0, name.indexOf(' ')), offset)
-    // Not all are among the values until they are indexed.
-    for await (const [topic, offset] of this.scan(this.link.keys.topics(number))) take(topic, offset)
-    return [...byTopic.values()].flatMap((all) => [...new Set(all)].sort((a, b) => b - a).slice(0, count))
+    return [...byTopic.values()].flatMap((all) => all.sort((a, b) => b - a).slice(0, count))
   }
 
   /** All topics together, from the newest message back: so that each block is read once. */

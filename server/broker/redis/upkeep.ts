@@ -1,6 +1,8 @@
+import type { FanfareError } from '../../../shared/errors.ts'
 import { isWorthCompacting, valueName } from '../rules/last-value.ts'
 import type { CommitLog } from './commit-log.ts'
-import { type BlockMessage, encodeBlock, type KeptMessage, messagesOf } from './raw-block.ts'
+import { ifDamaged } from './damage.ts'
+import { type BlockMessage, encodeBlock, type KeptMessage, messagesOf, type RawBlock } from './raw-block.ts'
 import type { StreamMirror } from './stream-mirror.ts'
 import type { StreamReads } from './stream-reads.ts'
 import type { Turns } from './turns.ts'
@@ -16,6 +18,8 @@ const BLOCK_BYTES = 64 * 1024
 const STREAMS_PER_LOOK = 8
 /** A stream that was looked at is not looked at again sooner, in milliseconds: the clock of Redis may be behind the one of this node. */
 const LOOK_AGAIN_MS = 50
+/** What a step fails with while there is no link. */
+const AGAIN: ReadonlySet<string> = new Set(['cluster_unreachable', 'outcome_unknown'])
 
 /**
  * Does what no client waits for: retention of streams that nothing is published to, and the blocks of last-value streams. Every node does it, in steps
@@ -28,6 +32,8 @@ export class Upkeep {
   private readonly now: () => number
   private readonly lookedAt = new Map<StreamMirror, number>()
   private readonly compactFrom = new WeakMap<StreamMirror, number>()
+  /** Steps of indexing under way. */
+  private readonly indexing = new WeakMap<StreamMirror, Promise<void>>()
   private working = false
 
   constructor(log: CommitLog, turns: Turns, reads: StreamReads, now: () => number) {
@@ -57,12 +63,30 @@ export class Upkeep {
     if (mirror.retainAt <= this.now()) {
       await this.turns.task({ name: 'look', args: [mirror.number] }, { frees: true })
     }
-    if (mirror.unindexed.to > 0) await this.index(mirror)
+    if (mirror.unindexed.to > 0) await this.indexStep(mirror)
     else if (this.isCompacting(mirror)) await this.compact(mirror)
   }
 
   forget(mirror: StreamMirror): void {
     this.lookedAt.delete(mirror)
+  }
+
+  /** Resolves once all values of a stream are indexed. It does not wait for the next look, and waits for a link for as long as a read does. */
+  async indexed(mirror: StreamMirror): Promise<void> {
+    while (mirror.unindexed.to > 0 && this.log.streams.get(mirror.options.name) === mirror) {
+      await this.indexStep(mirror).catch((error) => {
+        if (!AGAIN.has((error as FanfareError).code)) throw error
+      })
+    }
+  }
+
+  /** All who need the next step share it. */
+  private indexStep(mirror: StreamMirror): Promise<void> {
+    const underWay = this.indexing.get(mirror)
+    if (underWay) return underWay
+    const step = this.index(mirror).finally(() => this.indexing.delete(mirror))
+    this.indexing.set(mirror, step)
+    return step
   }
 
   private isDue(mirror: StreamMirror): boolean {
@@ -78,14 +102,17 @@ export class Upkeep {
   /** `lastValue` was switched on over a log: of some of its blocks, finds the values that stand. */
   private async index(mirror: StreamMirror): Promise<void> {
     const { from, to } = mirror.unindexed
-    const blocks = await this.reads.blocks(mirror, from, BLOCKS_PER_STEP, BYTES_PER_STEP)
+    const blocks = await this.reads.blocks(mirror, from, BLOCKS_PER_STEP, BYTES_PER_STEP).catch(ifDamaged)
+    const messages = readableIn(mirror.options.name, blocks ?? [])
     const values: (string | number)[] = []
     let next = 0
-    for (const { parts, offset } of messagesOf(mirror.options.name, blocks)) {
+    for (const { parts, offset } of messages) {
       if (offset >= from && offset < to) values.push(valueName(parts.topic, parts.key), offset)
       next = offset + 1
       if (values.length >= 2 * VALUES_PER_STEP) break
     }
+    // A block that cannot be read has no values.
+    if (messages.length === 0 && blocks?.length !== 0) next = await this.reads.endOfBlock(mirror, from)
     const end = next === 0 || next >= to ? 0 : next
     const op = { name: 'index', args: [mirror.number, from, end, values.length / 2, ...values] }
     await this.turns.task(op)
@@ -113,6 +140,19 @@ export class Upkeep {
     const added = rewritten.flatMap(({ last, member, head, records }) => [last, member, head, records])
     await this.turns.task({ name: 'rewrite', args: [...args, ...added] }, { frees: true })
   }
+}
+
+/** The messages of some blocks, up to the first block that cannot be read. */
+function readableIn(stream: string, blocks: readonly RawBlock[]): BlockMessage[] {
+  const messages: BlockMessage[] = []
+  for (const block of blocks) {
+    try {
+      messages.push(...messagesOf(stream, [block]))
+    } catch {
+      break
+    }
+  }
+  return messages
 }
 
 function keepable({ parts, offset, time, offsets }: BlockMessage): KeptMessage & { readonly value: string } {

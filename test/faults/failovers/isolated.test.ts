@@ -52,10 +52,10 @@ it.runIf(SLOW || process.env['FAILOVERS'] !== undefined)(
     ]
     const online = async () => String(await command(primary, 'INFO', 'replication')).match(/state=online/g)?.length
     await expect.poll(online).toBe(2)
-    const alone = await sentinelOf(primary, undefined, 2)
+    const alone = await sentinelOf(primary, { quorum: 2 })
     const others = [
-      await sentinelOf({ port: wayPort }, undefined, 2),
-      await sentinelOf({ port: wayPort }, undefined, 2),
+      await sentinelOf({ port: wayPort }, { quorum: 2 }),
+      await sentinelOf({ port: wayPort }, { quorum: 2 }),
     ] as const
     for (const each of [alone, ...others]) {
       await expect

@@ -23,7 +23,8 @@ import { storedItem } from '../queue/queue-item.ts'
 import { QueueLog, type QueueRecord } from '../queue/queue-log.ts'
 import { fromJson, under } from '../store/keys.ts'
 import type { Store } from '../store/store.ts'
-import { StreamLog, type StreamRecord } from '../stream/stream-log.ts'
+import { StreamLog } from '../stream/stream-log.ts'
+import type { StreamRecord } from '../stream/stream-record.ts'
 import { partsOf } from './wire-parts.ts'
 
 /** Reads a store as the records of an archive. */

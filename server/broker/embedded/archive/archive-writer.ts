@@ -22,7 +22,7 @@ import {
 } from '../store/keys.ts'
 import type { Change, Store } from '../store/store.ts'
 import { type Entry, encodeBlock, inBlocks } from '../stored-block.ts'
-import type { StreamRecord } from '../stream/stream-log.ts'
+import type { StreamRecord } from '../stream/stream-record.ts'
 import { ArchivedLog } from './archived-log.ts'
 
 /** Turns the records of an archive into changes of a store. */

@@ -5,7 +5,7 @@ import type { Change, Store } from '../store/store.ts'
 import { type Entry, encodeBlock, inBlocks } from '../stored-block.ts'
 import { LastValues } from '../stream/last-values.ts'
 import { NewestOffsets } from '../stream/newest-offsets.ts'
-import type { StreamRecord } from '../stream/stream-log.ts'
+import type { StreamRecord } from '../stream/stream-record.ts'
 
 /**
  * A stream that is being copied: its messages come with their offsets. Unlike `StreamLog` it applies no retention, because the copy

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter } from '../../../../shared/queues.ts'
-import type { LetterNumbers, LetterRange } from '../../broker.ts'
+import type { LetterNumbers, LetterRange, LetterSteps } from '../../letter-pages.ts'
 import { lettersMeant } from '../../rules/dead-letters.ts'
 import type { Logs } from '../logs.ts'
 import { entryOf, type FoundLetter, seqOf, shownLetter } from '../queue/dead-letters.ts'
@@ -13,6 +13,8 @@ import type { GroupCommit } from './group-commit.ts'
 
 /** Approximate size of one page of dead letters, in bytes. */
 const PAGE_BYTES = 1024 * 1024
+
+export const LETTER_STEPS: LetterSteps = { moved: 500, deleted: 500, bytes: PAGE_BYTES }
 
 /** Operators' actions on the dead letters of all queues: browse, redrive and purge. */
 export class DeadLetterOperations {

@@ -42,7 +42,7 @@ export class LastMessages {
     for (let after: string | undefined = ''; after !== undefined; ) {
       const { found, end }: ReturnType<NewestOffsets['matching']> = this.topics.matching(pattern, after)
       for (const [topic, newest] of found) {
-        if (this.log.options.lastValue) this.newestValues(topic, newest, walk)
+        if (this.log.options.lastValue) this.newestValues(topic, walk)
         else walk.places.set(newest, count)
       }
       after = end
@@ -53,10 +53,8 @@ export class LastMessages {
   }
 
   /** After compaction there is no chain to walk; only current values count. */
-  private newestValues(topic: string, newest: number, { count, before, offsets }: Walk): void {
-    // Not all values have an entry in that table until it is indexed.
-    const standing = new Set([newest, ...this.values.offsetsOf(topic)])
-    const kept = [...standing].filter((offset) => offset >= this.log.first && offset < before)
+  private newestValues(topic: string, { count, before, offsets }: Walk): void {
+    const kept = this.values.offsetsOf(topic).filter((offset) => offset >= this.log.first && offset < before)
     for (const offset of kept.sort((a, b) => b - a).slice(0, count)) offsets.push(offset)
   }
 

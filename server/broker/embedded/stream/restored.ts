@@ -2,7 +2,7 @@ import type { Position } from '../../../../shared/streams.ts'
 import { randomId } from '../../../id/random-id.ts'
 import { cursorKey, fromJson, streamKey, toJson, under } from '../store/keys.ts'
 import type { Change, Store } from '../store/store.ts'
-import type { StreamRecord } from './stream-log.ts'
+import type { StreamRecord } from './stream-record.ts'
 
 /**
  * Call before a broker opens a backup. What a hub stored after the copy was made is lost, and its offsets will be assigned to other

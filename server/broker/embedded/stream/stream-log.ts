@@ -12,24 +12,7 @@ import { LastValues } from './last-values.ts'
 import { NewestOffsets } from './newest-offsets.ts'
 import { StreamBlocks } from './stream-blocks.ts'
 import { type CursorLimits, SHOWN_CURSORS, StreamCursors, shownCursors } from './stream-cursors.ts'
-
-/** The stored record of a stream, besides its messages; every commit that changes the stream replaces it as a whole. */
-export interface StreamRecord {
-  readonly id: number
-  readonly options: StreamOptions
-  readonly epoch: string
-  first: number
-  next: number
-  trimmedTo: number
-  bytes: number
-  /** Messages stored, and how many of them have been replaced by newer values. */
-  entries: number
-  superseded: number
-  lastTime: number
-  cursors: number
-  /** Existing messages that are not indexed yet since `lastValue` was switched on: from an offset up to another. */
-  unindexed?: { readonly from: number; readonly to: number } | undefined
-}
+import type { StreamRecord } from './stream-record.ts'
 
 /** The oldest stored block: where it ends, and when its oldest counting message was published. */
 interface OldestBlock {
@@ -130,7 +113,12 @@ export class StreamLog implements StreamState {
 
   /** Whether the last commit has left work for the next one. */
   get hasMore(): boolean {
-    return this.retainsMore || this.compactFrom > 0 || this.record.unindexed !== undefined
+    return this.retainsMore || this.compactFrom > 0 || !this.isIndexed
+  }
+
+  /** Whether all values are known; without `lastValue` there are none. */
+  get isIndexed(): boolean {
+    return this.record.unindexed === undefined
   }
 
   // Staging
@@ -251,7 +239,7 @@ export class StreamLog implements StreamState {
     return Math.min(low, this.next)
   }
 
-  /** Offsets of the newest messages before an offset, `count` for each matching topic, ascending. */
+  /** Offsets of the newest messages before an offset, `count` for each matching topic, ascending. The values have to be indexed. */
   newest(pattern: readonly string[], count: number, before = this.next): Promise<number[]> {
     return this.last.find(pattern, count, before)
   }

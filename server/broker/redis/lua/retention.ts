@@ -39,20 +39,21 @@ local function removeOldest(s, member, last)
   s.first = math.max(s.first, last + 1)
 end
 
--- The oldest block stays, and those of its messages that are too old count no more.
+-- The oldest block stays, and those of its messages that are too old count no more. If none is, nothing before the block is missing: newer values have
+-- replaced it.
 local function skipInto(s, first, firstTime, lastTime)
   s.oldest = lastTime
   if firstTime == lastTime then return end
-  local head = headOf(s.number, first)
+  local head, hasSkipped = headOf(s.number, first), false
   for _, segment in ipairs(head and head.s or {}) do
     local behind = segment[3][s.name] + segment[1]
     if behind > s.first then
       if segment[2] >= now - s.maxAge then
-        s.first = math.max(s.first, segment[3][s.name])
+        if hasSkipped then s.first = math.max(s.first, segment[3][s.name]) end
         s.oldest = segment[2]
         return
       end
-      s.first = behind
+      s.first, hasSkipped = behind, true
     end
   end
 end
