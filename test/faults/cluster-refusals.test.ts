@@ -13,8 +13,8 @@ import type { RedisServer } from '../setup/redis-server.ts'
 /** A Redis that keeps what it acknowledges. */
 async function durableRedis(...options: string[]): Promise<RedisServer & { folder: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-redis-'))
-  const redis = await redisOf('--dir', folder, '--appendonly', 'yes', '--appendfsync', 'always', ...options)
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const redis = await redisOf('--dir', folder, '--appendonly', 'yes', '--appendfsync', 'always', ...options)
   return Object.assign(redis, { folder })
 }
 

@@ -26,9 +26,9 @@ export async function redisOf(...options: string[]): Promise<RedisServer> {
 /** A Redis that keeps what it acknowledges. */
 export async function durableRedis(...options: string[]): Promise<RedisServer> {
   const directory = await mkdtemp(join(tmpdir(), 'fanfare-redis-'))
-  const redis = await redisOf('--dir', directory, '--appendonly', 'yes', '--appendfsync', 'always', ...options)
+  // Registered first, and so called last: a Redis that still runs writes into it while it is removed.
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
-  return redis
+  return redisOf('--dir', directory, '--appendonly', 'yes', '--appendfsync', 'always', ...options)
 }
 
 /** A way to a Redis that the test can cut and hold. */

@@ -73,6 +73,7 @@ export class RedisCluster {
 
   private async add(): Promise<RedisServer> {
     const directory = mkdtempSync(join(tmpdir(), 'fanfare-redis-'))
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
     const port = await freePort()
     const options = {
       'cluster-enabled': 'yes',
@@ -84,7 +85,6 @@ export class RedisCluster {
       appendfsync: 'always',
     }
     const node = await redisOf(...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]))
-    onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
     const [first] = this.nodes
     this.nodes.push(node)
     this.ports.push(port)
