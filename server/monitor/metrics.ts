@@ -1,11 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
+import { Histogram, Registry } from 'prom-client'
 import { ERRORS, type ErrorCode } from '../../shared/errors.ts'
 import type { QueueInfo } from '../../shared/queues.ts'
 import type { StreamStatus } from '../../shared/sys.ts'
 import type { CommitStats } from '../broker/broker.ts'
 import { PLACES } from '../failure/unexpected-errors.ts'
 import { declareCluster, declareRedis } from './cluster-metrics.ts'
-import { Families, type Histogram, type Series } from './families.ts'
+import { Families, type Series } from './families.ts'
 import type { Monitor, Watched } from './monitor.ts'
 import { inTurns } from './turns.ts'
 
@@ -23,7 +24,9 @@ const COMMIT_OPERATIONS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000,
  * number is unlimited.
  */
 export class Metrics {
-  private readonly families = new Families()
+  readonly contentType: string
+  private readonly registry = new Registry()
+  private readonly families = new Families(this.registry)
   private readonly watched: Watched
   private readonly commitSeconds: Histogram
   private readonly commitOperations: Histogram
@@ -33,6 +36,7 @@ export class Metrics {
 
   constructor(watched: Watched, monitor: Monitor) {
     this.watched = watched
+    this.contentType = this.registry.contentType
     this.declareHub()
     this.declareTraffic()
     declareCluster(this.families, watched.nodes)
@@ -41,20 +45,18 @@ export class Metrics {
     this.declareQueues()
     this.declareStreams()
     this.declareProcess(monitor)
-    this.commitSeconds = this.families.histogram(
-      'fanfare_commit_duration_seconds',
-      'Time from handing a group of changes to the store until it is durable, including the sync to disk.',
-      COMMIT_SECONDS,
-    )
-    this.commitOperations = this.families.histogram(
-      'fanfare_commit_operations',
-      'Publishes, acks and other settlements per commit.',
-      COMMIT_OPERATIONS,
-    )
-  }
-
-  get contentType(): string {
-    return this.families.contentType
+    this.commitSeconds = new Histogram({
+      name: 'fanfare_commit_duration_seconds',
+      help: 'Time from handing a group of changes to the store until it is durable, including the sync to disk.',
+      buckets: COMMIT_SECONDS,
+      registers: [this.registry],
+    })
+    this.commitOperations = new Histogram({
+      name: 'fanfare_commit_operations',
+      help: 'Publishes, acks and other settlements per commit.',
+      buckets: COMMIT_OPERATIONS,
+      registers: [this.registry],
+    })
   }
 
   committed({ seconds, operations }: CommitStats): void {
@@ -68,8 +70,8 @@ export class Metrics {
     this.queues = await inSlices(queues.names, (names) => queues.list(names))
     this.streams = await inSlices(streams.names, (names) => streams.list(names))
     const families: string[] = []
-    for (const text of this.families.texts()) {
-      families.push(text)
+    for (const { name } of this.registry.getMetricsAsArray()) {
+      families.push(await this.registry.getSingleMetricAsString(name))
       // A thousand queues take time, so the hub does other work in between.
       await setImmediate()
     }
