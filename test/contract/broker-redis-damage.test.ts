@@ -252,3 +252,10 @@ describe('a stream in Redis', () => {
     expect((await publish('s')).positions['s']?.offset).toBe(0)
   })
 })
+
+it('a node whose lessee was deleted leases again by itself', async () => {
+  const { broker, act } = await brokerWithQueues()
+  await enqueue(broker, 1)
+  await act('DEL', '{test}:lessees')
+  await expect.poll(async () => (await leaseFrom(broker)).length, { timeout: 10_000 }).toBe(1)
+})

@@ -94,6 +94,9 @@ local lapseMs = tonumber(ARGV[3])
 if call('HGET', META, 'replicas') ~= ARGV[4] then call('HSET', META, 'replicas', ARGV[4]) end
 removeLapsed(time, ARGV[2], lapseMs)
 call('ZADD', P .. 'nodes', text(time + lapseMs), ARGV[2])
+-- Without it this node leases nothing, and nothing tells: the set was deleted, or what it had before it was away was given to others only after it was back.
+local lessee = call('HGET', P .. 'n:' .. ARGV[2], 'lessee')
+if lessee and call('SISMEMBER', P .. 'lapsed', lessee) == 0 then call('SADD', P .. 'lessees', lessee) end
 return { time, ahead, 0, incarnation, call('SRANDMEMBER', P .. 'lapsed', 10) }
 `
 
