@@ -13,9 +13,9 @@ import { type Clock, realClock } from '../../shared/clock.ts'
 import { dataOf, leaseFrom, publishNumbers, publishTo, settleAt, streamOptions } from '../setup/brokers.ts'
 import { command, durableRedis, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
 import { eventsWith } from '../setup/drafts.ts'
+import { FlakyNetwork } from '../setup/flaky-network.ts'
 import type { RedisServer } from '../setup/redis-server.ts'
 import { knowsReplica, PRIMARY, sentinelOf } from '../setup/sentinel.ts'
-import { slowLine } from '../setup/slow-line.ts'
 
 // A node that waits for replicas: nothing that only the primary has leaves it
 
@@ -139,7 +139,10 @@ it('a node leaves a primary that has become a replica, though it only waits ther
 it('a replica that is far away is waited for, however long each of its answers takes', async () => {
   const primary = await redisOf()
   // What it has is known 300 ms after it was written.
-  await redisOf('--replicaof', '127.0.0.1', `${await slowLine(primary.port, 150)}`)
+  const line = await FlakyNetwork.to(primary.port)
+  onTestFinished(() => line.close())
+  line.delay(150)
+  await redisOf('--replicaof', '127.0.0.1', new URL(line.url).port)
   await expect.poll(async () => String(await command(primary, 'INFO', 'replication'))).toContain('state=online')
   const broker = await brokerAt(primary.url)
   await broker.declareStream(streamOptions(), false)
