@@ -2,7 +2,7 @@ import type { FanfareError } from '../../../shared/errors.ts'
 import { isWorthCompacting, valueName } from '../rules/last-value.ts'
 import type { CommitLog } from './commit-log.ts'
 import { ifDamaged } from './damage.ts'
-import { type BlockMessage, encodeBlock, type KeptMessage, messagesOf, type RawBlock } from './raw-block.ts'
+import { encodeBlock, type KeptMessage, messagesOf, type RawBlock } from './raw-block.ts'
 import type { StreamMirror } from './stream-mirror.ts'
 import type { StreamReads } from './stream-reads.ts'
 import type { Turns } from './turns.ts'
@@ -21,9 +21,13 @@ const LOOK_AGAIN_MS = 50
 /** What a step fails with while there is no link. */
 const AGAIN: ReadonlySet<string> = new Set(['cluster_unreachable', 'outcome_unknown'])
 
+interface Value extends KeptMessage {
+  readonly name: string
+}
+
 interface Readable {
   readonly blocks: readonly RawBlock[]
-  readonly messages: readonly BlockMessage[]
+  readonly values: readonly Value[]
   readonly isAtDamage: boolean
 }
 
@@ -112,18 +116,18 @@ export class Upkeep {
   /** `lastValue` was switched on over a log: of some of its blocks, finds the values that stand. */
   private async index(mirror: StreamMirror): Promise<void> {
     const { from, to } = mirror.unindexed
-    const { messages, isAtDamage } = await this.readable(mirror, from)
-    const values: (string | number)[] = []
+    const { values, isAtDamage } = await this.readable(mirror, from)
+    const found: (string | number)[] = []
     let next = 0
-    for (const { parts, offset } of messages) {
-      if (offset >= from && offset < to) values.push(valueName(parts.topic, parts.key), offset)
+    for (const { name, offset } of values) {
+      if (offset >= from && offset < to) found.push(name, offset)
       next = offset + 1
-      if (values.length >= 2 * VALUES_PER_STEP) break
+      if (found.length >= 2 * VALUES_PER_STEP) break
     }
     // A block that cannot be read has no values.
     if (isAtDamage) next = await this.reads.endOfBlock(mirror, from)
     const end = next === 0 || next >= to ? 0 : next
-    const op = { name: 'index', args: [mirror.number, from, end, values.length / 2, ...values] }
+    const op = { name: 'index', args: [mirror.number, from, end, found.length / 2, ...found] }
     await this.turns.task(op)
   }
 
@@ -131,16 +135,15 @@ export class Upkeep {
   private async compact(mirror: StreamMirror): Promise<void> {
     const from = Math.max(this.compactFrom.get(mirror) ?? 0, mirror.first)
     const { next } = mirror
-    const { blocks, messages, isAtDamage } = await this.readable(mirror, from)
-    const keepables = messages.map(keepable)
+    const { blocks, values, isAtDamage } = await this.readable(mirror, from)
     const standing = await this.reads.standing(
       mirror,
-      keepables.map(({ value }) => value),
+      values.map(({ name }) => name),
     )
-    const kept = keepables.filter(({ offset }, at) => (standing[at] ?? offset) <= offset)
-    let end = (messages.at(-1)?.offset ?? next - 1) + 1
+    const kept = values.filter(({ offset }, at) => (standing[at] ?? offset) <= offset)
+    let end = (values.at(-1)?.offset ?? next - 1) + 1
     if (isAtDamage) end = (await this.reads.endOfBlock(mirror, from)) || next
-    if (kept.length < messages.length) await this.rewrite(mirror, blocks, messages.length, kept)
+    if (kept.length < values.length) await this.rewrite(mirror, blocks, values.length, kept)
     this.compactFrom.set(mirror, end < next ? end : 0)
     if (end >= next) this.leftOver.set(mirror, mirror.superseded)
   }
@@ -158,26 +161,31 @@ export class Upkeep {
     await this.turns.task({ name: 'rewrite', args: [...args, ...added] }, { frees: true })
   }
 
-  /** Some blocks from an offset on, and their messages: up to the first that cannot be read. `isAtDamage`: it is the first of all. */
+  /** Some blocks from an offset on, and their values: up to the first that cannot be read. `isAtDamage`: it is the first of all. */
   private async readable(mirror: StreamMirror, from: number): Promise<Readable> {
     const found = await this.reads.blocks(mirror, from, BLOCKS_PER_STEP, BYTES_PER_STEP).catch(ifDamaged)
     const blocks: RawBlock[] = []
-    const messages: BlockMessage[] = []
+    const values: Value[] = []
     for (const block of found ?? []) {
       try {
-        messages.push(...messagesOf(mirror.options.name, [block]))
+        values.push(...valuesIn(mirror.options.name, block))
       } catch {
         break
       }
       blocks.push(block)
     }
-    return { blocks, messages, isAtDamage: blocks.length === 0 && found?.length !== 0 }
+    return { blocks, values, isAtDamage: blocks.length === 0 && found?.length !== 0 }
   }
 }
 
-function keepable({ parts, offset, time, offsets }: BlockMessage): KeptMessage & { readonly value: string } {
-  const { topic, key, record } = parts
-  return { offset, time, topic, record, offsets: { ...offsets }, value: valueName(topic, key) }
+function valuesIn(stream: string, block: RawBlock): Value[] {
+  const values: Value[] = []
+  // Each message is valid until the next one.
+  for (const { parts, offset, time, offsets } of messagesOf(stream, [block])) {
+    const { topic, key, record } = parts
+    values.push({ offset, time, topic, record, offsets: { ...offsets }, name: valueName(topic, key) })
+  }
+  return values
 }
 
 function inBlocks(messages: readonly KeptMessage[]): KeptMessage[][] {
