@@ -64,6 +64,12 @@ export class ClusterNode {
     return { isReady: ok, connections: await this.figure('fanfare_connections') }
   }
 
+  /** The next offset of a stream, as this hub knows it. */
+  async next(stream: string): Promise<number> {
+    const found = await fetch(`http://127.0.0.1:${this.port}/v1/streams/${stream}`)
+    return ((await found.json()) as { next: number }).next
+  }
+
   /** Errors that it has counted or logged, and should not have. */
   async faults(): Promise<string[]> {
     const errors = await this.figure('fanfare_unexpected_errors_total')

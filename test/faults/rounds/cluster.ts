@@ -90,6 +90,19 @@ export class Cluster implements Hubs {
     return this.withRedis(() => command(this.redis, name, ...args))
   }
 
+  /** A hub hears of what the others have stored a little later, and seconds later on a link that was slow: until then it shows streams as they were. */
+  async agree(): Promise<void> {
+    const until = performance.now() + SETTLED_MS
+    while (!(await this.doAgree()) && performance.now() < until) await wait(50)
+  }
+
+  private async doAgree(): Promise<boolean> {
+    const all = await Promise.all(
+      STREAMS.map(({ name }) => Promise.all(this.nodes.map((node) => node.next(name).catch(() => Number.NaN)))),
+    )
+    return all.every((offsets) => offsets.every((next) => next === offsets[0]))
+  }
+
   async leftovers(connections: number): Promise<string[]> {
     const until = performance.now() + SETTLED_MS
     for (;;) {

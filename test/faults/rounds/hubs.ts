@@ -7,6 +7,8 @@ export interface Hubs {
   readonly restores: readonly Restore[]
   /** How hubs ended that no fault had ended. */
   readonly crashes: readonly string[]
+  /** Resolves once all hubs know of the same messages, or after a time in which they must. */
+  agree(): Promise<void>
   /** What is not as it should be once all faults are over, and the queues are empty. */
   leftovers(connections: number): Promise<string[]>
   close(): Promise<void>

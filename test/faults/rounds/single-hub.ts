@@ -104,6 +104,8 @@ export class SingleHub implements Hubs {
     this.hub?.signal(name)
   }
 
+  async agree(): Promise<void> {}
+
   async leftovers(): Promise<string[]> {
     return []
   }

@@ -55,6 +55,7 @@ export class World<These extends Hubs = Hubs> {
 
   private async endState(client: Client): Promise<FinalState> {
     await Promise.all(QUEUES.map(({ name }) => drained(client, name)))
+    await this.hubs.agree()
     const orders = await everything(client, 'orders')
     await this.hasRead(orders)
     const invoices = await everything(client, 'invoices')
