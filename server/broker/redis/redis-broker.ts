@@ -35,6 +35,7 @@ import { PromiseCheck } from './promises.ts'
 import { PublishOps } from './publish-op.ts'
 import { RedisQueues } from './redis-queues.ts'
 import { RedisStatus } from './redis-status.ts'
+import { Standstill } from './standstill.ts'
 import { type CursorLimits, StreamCursors } from './stream-cursors.ts'
 import { StreamInfos } from './stream-infos.ts'
 import type { StreamMirror } from './stream-mirror.ts'
@@ -89,6 +90,7 @@ export class RedisBroker implements Broker {
   private readonly queuesOf: RedisQueues
   private readonly clock: Clock
   private readonly timer: Timer
+  private readonly standstill: Standstill
   private connecting: Promise<void> | undefined = undefined
   private readonly promise: PromiseCheck
   private readonly failures: FailedCommits
@@ -139,6 +141,7 @@ export class RedisBroker implements Broker {
     }
     this.clock = clock
     this.timer = clock.setInterval(() => this.tick(), TICK_MS).unref()
+    this.standstill = new Standstill((ms) => this.stoodStill(ms, logger))
   }
 
   /** Connects, if it has not. Rejects with `cluster_unreachable` and `bad_config`. */
@@ -327,6 +330,7 @@ export class RedisBroker implements Broker {
     if (this.isClosed) return
     this.isClosed = true
     this.clock.clearInterval(this.timer)
+    this.standstill.close()
     await this.turns.finished()
     if (this.link.isUp) await this.queuesOf.close()
     await this.turns.finished()
@@ -348,6 +352,11 @@ export class RedisBroker implements Broker {
   /** Whether nothing is under way. */
   get idle(): boolean {
     return this.turns.idle
+  }
+
+  private stoodStill(ms: number, logger: Logger): void {
+    logger.warn({ ms: Math.round(ms) }, 'this hub stood still: what its clients published meanwhile is refused')
+    this.turns.stoodStill()
   }
 
   private mirrorOf(name: string): StreamMirror {

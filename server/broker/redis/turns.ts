@@ -4,31 +4,23 @@ import { FanfareError } from '../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { Draft } from '../broker.ts'
 import type { FailedCommits } from '../failed-commits.ts'
-import { followsFailed, takeFollowers } from '../followers.ts'
+import { followsFailed } from '../followers.ts'
 import { listOf, type OpResult, type TurnAnswer, withBodies } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
-import { ENDING_MICROS } from './costs.ts'
+import { Gathered, TURN_PLACES } from './gathered.ts'
 import { LinkLost } from './link.ts'
 import { placed } from './placed-message.ts'
 import type { PublishingAck, PublishOps } from './publish-op.ts'
 import type { Figures } from './queue-mirror.ts'
-import { draftsOf, isAck, type Publishing, TurnPublishes } from './turn-publishes.ts'
-import { draftMicros, microsOf, settledBy, type Task } from './turn-tasks.ts'
-import { placesOf, type WaitingDrafts } from './waiting-drafts.ts'
-import { type Op, SpaceGone, type Writer } from './writer.ts'
+import { type Publishing, TurnPublishes } from './turn-publishes.ts'
+import { microsOf, settledBy, type Task } from './turn-tasks.ts'
+import type { WaitingDrafts } from './waiting-drafts.ts'
+import { type Op, SpaceGone, TakenForGone, type Writer } from './writer.ts'
 
-/** Maximum of a turn: a script has to end within a few milliseconds. */
-const TURN_DRAFTS = 250
-/** More drafts than this are split over two turns, so that Redis has one while this hub answers the other. */
-const UNDIVIDED_DRAFTS = 64
-/** Places in streams and queues that a turn fills, unless a single publish fills more. */
-const TURN_PLACES = 1_000
-/** What a turn may cost Redis, and its tasks, in microseconds; unless one task, or one publish, costs more. */
-const TURN_MICROS = 2_500
+/** What the tasks of a turn may cost Redis, in microseconds; unless one task costs more. */
 const TASKS_MICROS = 2_200
 /** Publishes that have waited for room, of one turn. */
 const TURN_WAITED = 100
-const TURN_BYTES = 256 * 1024
 
 interface TurnWork {
   readonly tasks: readonly Task[]
@@ -54,6 +46,7 @@ export class Turns {
   private readonly writer: Writer
   private readonly ops: PublishOps
   private readonly log: CommitLog
+  private readonly gathered: Gathered
   private readonly waiting: WaitingDrafts
   private readonly unexpected: UnexpectedErrors
   private readonly failures: FailedCommits
@@ -70,10 +63,7 @@ export class Turns {
   /** How often Redis has lost what it had answered and was not safe. */
   losses = 0
   private tasks: Task[] = []
-  private publishing: Publishing[] = []
   private owesPublishes = false
-  /** How many drafts the last turn took. */
-  private lastDrafts = 0
   /** Applies the last turn, and answers it: once the next one is on its way. */
   private unsettled: (() => void)[] = []
   private working: Promise<void> | undefined = undefined
@@ -90,6 +80,7 @@ export class Turns {
     this.writer = writer
     this.ops = ops
     this.log = log
+    this.gathered = new Gathered(log)
     this.waiting = waiting
     this.renew = renew
     this.unexpected = unexpected
@@ -97,13 +88,16 @@ export class Turns {
   }
 
   publish(draft: Draft): void {
-    this.publishing.push(draft)
-    this.work()
+    this.gather(draft)
   }
 
   /** Ends a lease in the same step in which its drafts are published. */
   publishWith(ack: PublishingAck): void {
-    this.publishing.push(ack)
+    this.gather(ack)
+  }
+
+  private gather(publishing: Publishing): void {
+    this.gathered.add(publishing)
     this.work()
   }
 
@@ -173,7 +167,7 @@ export class Turns {
   }
 
   private get hasWork(): boolean {
-    return this.tasks.length > 0 || this.publishing.length > 0 || this.waiting.waiting.hasAsked
+    return this.tasks.length > 0 || !this.gathered.isEmpty || this.waiting.waiting.hasAsked
   }
 
   private settle(): void {
@@ -192,10 +186,11 @@ export class Turns {
     const publishes = new TurnPublishes(this.ops, this.log, this.waiting)
     // They get new routes after what is declared.
     if (!declares) {
-      const later = publishes.take(this.waiting.asked(TURN_WAITED, TURN_PLACES), this.nextPublishing(tasks))
-      if (later.length > 0) this.publishing.unshift(...later)
+      const micros = tasks.reduce((sum, task) => sum + microsOf(task), 0)
+      const later = publishes.take(this.waiting.asked(TURN_WAITED, TURN_PLACES), this.gathered.next(micros))
+      this.gathered.putBack(later)
     }
-    this.owesPublishes = declares && this.publishing.length > 0
+    this.owesPublishes = declares && !this.gathered.isEmpty
     const work: TurnWork = {
       tasks,
       open: tasks,
@@ -242,40 +237,6 @@ export class Turns {
       if (count > 0 && micros > TASKS_MICROS) break
     }
     return this.tasks.splice(0, count)
-  }
-
-  private nextPublishing(tasks: readonly Task[]): Publishing[] {
-    let micros = tasks.reduce((sum, task) => sum + microsOf(task), 0)
-    let bytes = 0
-    let drafts = 0
-    let places = 0
-    let count = 0
-    const half = Math.ceil((this.lastDrafts + this.publishing.length) / 2)
-    const most = Math.min(TURN_DRAFTS, Math.max(UNDIVIDED_DRAFTS, half))
-    for (; count < this.publishing.length; count++) {
-      const publishing = this.publishing[count] as Publishing
-      if (isAck(publishing)) micros += ENDING_MICROS
-      for (const draft of draftsOf(publishing)) {
-        const size = this.bytesOf(draft)
-        bytes += size
-        places += placesOf(draft)
-        micros += draftMicros(draft, size, this.log)
-        drafts++
-      }
-      const isMuch = bytes > TURN_BYTES || micros > TURN_MICROS
-      if (count > 0 && (isMuch || drafts > most || places > TURN_PLACES)) break
-    }
-    this.lastDrafts = count
-    return this.publishing.splice(0, count)
-  }
-
-  private bytesOf(draft: Draft): number {
-    try {
-      return draft.bytes
-    } catch {
-      // It has no form, and is refused for it.
-      return 0
-    }
   }
 
   /** Sends until everything has an answer. */
@@ -341,6 +302,7 @@ export class Turns {
   }
 
   private async failed(error: unknown, work: TurnWork, needsRoom: boolean): Promise<void> {
+    if (error instanceof TakenForGone) return this.refusePublishes(error, work)
     if (!(error instanceof SpaceGone)) return this.refuse(error, work, needsRoom)
     try {
       await this.renew()
@@ -352,9 +314,31 @@ export class Turns {
     work.publishes.rerouted()
   }
 
+  /** What this hub has gathered was published before it was taken for gone: by clients that may have published more at another hub since. */
+  private refusePublishes(error: FanfareError, { publishes, answers }: TurnWork): void {
+    const gathered = this.gathered.takeAll()
+    this.failures.failed(error, error, publishes.count + gathered.length)
+    publishes.failed(error, false)
+    answers.push(() => this.refuseAll(gathered, error))
+  }
+
+  /** This process did not run for a while. */
+  stoodStill(): void {
+    this.gathered.stoodStill((stale) => {
+      if (stale.length === 0) return
+      const error = new FanfareError('cluster_unreachable', STOOD_STILL)
+      this.failures.failed(error, error, stale.length)
+      this.refuseAll(stale, error)
+    })
+  }
+
+  private refuseAll(all: readonly Publishing[], error: FanfareError): void {
+    for (const each of all) this.unexpected.run('broker', () => each.refused(error))
+  }
+
   private refuseFollowers({ publishes, answers }: TurnWork, error: FanfareError): void {
     const refusal = followsFailed(error)
-    for (const draft of takeFollowers(this.publishing, publishes.hasFailed)) answers.push(() => draft.refused(refusal))
+    for (const draft of this.gathered.takeFollowers(publishes.hasFailed)) answers.push(() => draft.refused(refusal))
   }
 
   private refuse(error: unknown, work: TurnWork, needsRoom: boolean): void {
@@ -383,6 +367,8 @@ export class Turns {
     for (const answer of answers) this.unexpected.run('broker', answer)
   }
 }
+
+const STOOD_STILL = 'This hub stood still for some seconds. Nothing was stored; try again.'
 
 /** Something is damaged in Redis, and what an op had done until it met that is not undone. */
 function failed(): FanfareError {

@@ -28,6 +28,13 @@ export interface Op {
 /** The space is another one than before: Redis was flushed, or is a new one. */
 export class SpaceGone extends Error {}
 
+/** This node was taken for gone, and has joined again. Nothing of the turn was done: clients may have gone to other hubs with what it publishes. */
+export class TakenForGone extends FanfareError {
+  constructor() {
+    super('cluster_unreachable', 'This hub gave no sign of life for too long. Nothing was stored; try again.')
+  }
+}
+
 /** What a node finds when it joins. */
 export interface Place {
   readonly space: string
@@ -186,8 +193,8 @@ export class Writer {
   }
 
   /**
-   * Does some ops in one step. Rejects with `SpaceGone`, and with a `FanfareError`: `outcome_unknown` if they may have been done, and any other if
-   * they have not. `needsRoom`: Redis may refuse them for lack of memory.
+   * Does some ops in one step. Rejects with `SpaceGone`, and with a `FanfareError`: `outcome_unknown` if they may have been done, and any other, such
+   * as `TakenForGone`, if they have not. `needsRoom`: Redis may refuse them for lack of memory.
    */
   async turn(ops: readonly Op[], needsRoom: boolean): Promise<TurnAnswer> {
     const args = ops.flatMap(({ name, args }) => [name, args.length, ...args])
@@ -216,6 +223,7 @@ export class Writer {
         }
         if (answer.x === 'CLOCK') wasLate = await this.time.settle(answer as HeardTime, sentAt, this.node)
         else await this.recover(answer)
+        if (answer.x === 'FENCED' && !wasSent) throw new TakenForGone()
       } catch (error) {
         // What was sent before may have been done although Redis refuses it now, for lack of memory.
         if (wasSent && error instanceof FanfareError) throw this.givenUp(wasSent)
