@@ -1,6 +1,6 @@
 import { createHistogram } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
-import { connect } from '../../client/node.ts'
+import { connect } from 'fanfare/client'
 import type { StartAt } from '../../shared/streams.ts'
 import { doTask, runTask } from './task-process.ts'
 

@@ -89,16 +89,18 @@ end
 
 -- What each message of a segment has in a queue: where else it is, a line each, and its record. first: the number of the first; they are whole then.
 function q.bodiesOf(segment, time, first)
-  local bodies, names, head, offsets = {}, {}, '', ''
+  local bodies, names, offsets = {}, {}, ''
   for name in pairs(segment.bases) do names[#names + 1] = name end
   local scoped, unscoped = text(time) .. '\n1\n', text(time) .. '\n0\n'
   local attrs, records, identities = q.attrsOf(segment), segment.records, segment.identities
   for n, attr in ipairs(attrs) do
-    if first then head = text(first + n - 1) .. '\n' .. NOW .. attr end
     for i, name in ipairs(names) do
       offsets = (i > 1 and offsets .. ',"' or '"') .. name .. '":' .. text(segment.bases[name] + n - 1)
     end
-    bodies[n] = head .. (string.byte(attr) >= 2 and scoped or unscoped) .. offsets .. '\n' .. (identities[n] or '') .. '\n' .. records[n]
+    local about, identity = string.byte(attr) >= 2 and scoped or unscoped, identities[n] or ''
+    -- Each in one step: a part of it would be a string more, to be hashed byte by byte.
+    if first then bodies[n] = text(first + n - 1) .. '\n' .. NOW .. attr .. about .. offsets .. '\n' .. identity .. '\n' .. records[n]
+    else bodies[n] = about .. offsets .. '\n' .. identity .. '\n' .. records[n] end
   end
   return bodies
 end
