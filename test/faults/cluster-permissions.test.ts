@@ -99,6 +99,8 @@ describe('a hub whose Redis user', () => {
 
   it.each([
     ['@stream', 'XADD, XDEL, XLEN, XRANGE, XTRIM'],
+    ['@hash', 'HDEL, HGETALL, HSET, HEXISTS, HGET, HINCRBY, HLEN, HMGET, HSCAN, HSETNX'],
+    ['@set', 'SADD, SCARD, SISMEMBER, SMEMBERS, SMISMEMBER, SRANDMEMBER, SREM'],
     ['@list', 'LINDEX, LLEN, LPOP, LRANGE, LTRIM, RPUSH'],
   ])('may do everything but %s is told which commands are missing', async (category, names) => {
     await permit(redis, ['on', '>secret', ...PATTERNS, '+@all', `-${category}`])
@@ -112,6 +114,24 @@ describe('a hub whose Redis user', () => {
     const { message } = await refusal(redis)
     const told = message.slice(message.indexOf('ACL SETUSER')).split(' ').slice(3)
     expect(told.toSorted()).toEqual([...PATTERNS, ...COMMANDS].filter((right) => right !== '+config|get').toSorted())
+  })
+
+  it('may use all keys and channels, and only scripts, is told the commands, and no patterns', async () => {
+    await permit(redis, ['on', '>secret', 'allkeys', 'allchannels', '-@all', '+script|load', '+evalsha', '+publish'])
+    const error = await refusal(redis)
+    expect(error.message).toContain('needs: EXISTS, HDEL, ')
+    expect(error.message).not.toMatch(/[~&]/)
+    await cured(redis, error)
+  })
+
+  it('may only read its keys is told which', async () => {
+    await permit(
+      redis,
+      RIGHTS.map((right) => right.replace(/^~\{/, '%R~{')),
+    )
+    const error = await refusal(redis)
+    expect(error.message).toContain('needs: keys {fanfare}:*. Permit it in Redis: ACL SETUSER hub ~{fanfare}:*')
+    await cured(redis, error)
   })
 
   it('may not choose the database says so', async () => {
@@ -156,6 +176,21 @@ describe('a hub whose Redis user', () => {
     const seen: number[] = []
     client.subscribe<number>('a', ({ data }) => void seen.push(data), { from: 'earliest' })
     await expect.poll(() => seen.at(-1)).toBe(2)
+  })
+
+  it('loses a permission has no queue damaged by it', async () => {
+    const own = await redisOf()
+    await permit(own, RIGHTS)
+    const hub = await hubOn(own, { clusterDurability: 'relaxed' })
+    const client = hub.connect()
+    await client.admin.queues.declare({ name: 'q', bindings: [{ topic: 'a' }] })
+    await client.publish('a', 1, { delay: 3_600_000 })
+    await command(own, 'ACL', 'SETUSER', 'hub', '-zadd', '-zcard')
+    await expect(client.publish('a', 2)).rejects.toMatchObject({ code: 'outcome_unknown' })
+    await command(own, 'ACL', 'SETUSER', 'hub', '+zadd', '+zcard')
+    await expect.poll(() => client.publish('a', 3).then(() => 'stored', String), { timeout: 12_000 }).toBe('stored')
+    const metrics = await (await fetch(`http://127.0.0.1:${hub.port}/metrics`)).text()
+    expect(metrics).not.toMatch(/^fanfare_redis_damaged_total\S* [1-9]/m)
   })
 })
 

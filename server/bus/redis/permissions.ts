@@ -1,8 +1,11 @@
 import type { Redis } from 'ioredis'
 import { FanfareError } from '../../../shared/errors.ts'
 
-/** What the list of hubs needs; streams and queues need it for their own keys as well. */
-const LIST_COMMANDS = ['exists', 'hdel', 'hgetall', 'hset']
+/**
+ * What the list of hubs needs; streams and queues need it for their own keys as well. A script that checks may itself be run, so that whether it may get a key
+ * tells whether the key is permitted.
+ */
+const LIST_COMMANDS = ['evalsha', 'exists', 'hdel', 'hgetall', 'hset']
 /** What else streams and queues need. */
 const DATA_COMMANDS = [
   ...['hexists', 'hget', 'hincrby', 'hlen', 'hmget', 'hscan', 'hsetnx'],
@@ -69,7 +72,8 @@ export class Permissions {
   async check(redis: Redis): Promise<void> {
     const words = this.needs.map(({ command, pattern }) => [
       ...command.split('|'),
-      ...(pattern === undefined ? ARGUMENTS : [`${pattern.slice(1, -1)}none`]),
+      ...(pattern === undefined || command === 'evalsha' ? ARGUMENTS[pattern === undefined ? 'without' : 'with'] : []),
+      ...(pattern === undefined ? [] : [`${pattern.slice(1, -1)}none`]),
     ])
     const refused = new Set((await this.refused(redis, JSON.stringify(words))).map((at) => this.needs[at]))
     const missing = this.needs.filter((need) => refused.has(need))
@@ -102,8 +106,8 @@ export class Permissions {
   }
 }
 
-/** Every command gets what it needs at least. */
-const ARGUMENTS = ['1', '0']
+/** What commands without a key get at least, and a script before its key: a name, and how many keys follow. */
+const ARGUMENTS = { without: ['1', '0'], with: ['1', '1'] }
 
 interface Missing {
   readonly patterns: readonly string[]
