@@ -112,9 +112,12 @@ function readiness(hub: HttpContext): Response {
 }
 
 function unusable({ isCutOff, storageFailure, brokerCutOff }: HttpContext): string | undefined {
-  if (isCutOff()) return 'cut off from the other hubs of the cluster'
   const cause = brokerCutOff()
-  return cause === undefined ? storageFailure() : `cannot use the Redis that keeps streams and queues: ${cause}`
+  const reasons = [
+    isCutOff() && 'cut off from the other hubs of the cluster',
+    cause !== undefined && `cannot use the Redis that keeps streams and queues: ${cause}`,
+  ].filter((reason) => reason !== false)
+  return reasons.length > 0 ? reasons.join('; ') : storageFailure()
 }
 
 /** The response to a HEAD request has the length of the response to GET. */

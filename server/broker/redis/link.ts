@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { checkServers, inTime, known, sever } from '../../bus/redis/connecting.ts'
+import { isNotPermitted, Permissions } from '../../bus/redis/permissions.ts'
 import type { RedisAddress } from '../../bus/redis/redis-address.ts'
 import { leadElsewhere, SentinelWatch } from '../../bus/redis/sentinel-watch.ts'
 import { SlotOwner } from '../../bus/redis/slot-owner.ts'
@@ -54,6 +55,7 @@ export class BrokerLink {
   inbox = ''
   private readonly places: SlotOwner
   private readonly watch: SentinelWatch
+  private readonly permissions: Permissions
   private readonly log: Logger
   private readonly waits: boolean
   private all: readonly Redis[] = []
@@ -77,6 +79,7 @@ export class BrokerLink {
     this.waits = waits
     this.places = new SlotOwner(address)
     this.watch = new SentinelWatch(address, (host, port) => this.switched(host, port))
+    this.permissions = new Permissions(keys.name, address, waits)
     this.keys = keys
     this.log = log
   }
@@ -172,7 +175,14 @@ export class BrokerLink {
   }
 
   private run(which: number, script: string, args: readonly Argument[]): Promise<unknown> {
-    return this.guarded(which, (redis) => this.evaluate(redis, script, args))
+    return this.guarded(which, (redis) =>
+      this.evaluate(redis, script, args).catch((error) => {
+        // A right was taken away while the hub ran. The next link is refused, and says what is missing.
+        if (!isNotPermitted(error)) throw error
+        this.lost(String(error))
+        throw new LinkLost(String(error))
+      }),
+    )
   }
 
   private async evaluate(redis: Redis, script: string, args: readonly Argument[]): Promise<unknown> {
@@ -244,10 +254,9 @@ export class BrokerLink {
     hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => hear(bytes))
     try {
       await inTime(Promise.all(all.map((redis) => redis.connect())))
-      await inTime(checkServers(all, this.keys.meta))
+      await inTime(checkServers(all, this.keys.meta, this.permissions))
       await inTime(hearing.subscribe(this.keys.inboxOf(this.inbox)))
-      // Where INFO is not permitted, nothing tells.
-      this.isStandalone = /^redis_mode:standalone/m.test(await (all[0] as Redis).info('server').catch(() => ''))
+      this.isStandalone = /^redis_mode:standalone/m.test(await (all[0] as Redis).info('server'))
       if (this.isClosed) throw new FanfareError('shutting_down')
       this.all = all
       await inTime(this.events.up())
@@ -256,7 +265,7 @@ export class BrokerLink {
     } catch (error) {
       this.all = []
       for (const redis of all) sever(redis)
-      throw known(cause ?? error, this.places.shown)
+      throw known(cause ?? error, this.places.shown, this.permissions)
     }
     for (const redis of all) {
       redis.on('close', () => {

@@ -15,7 +15,11 @@ export interface RedisPromise {
 interface Fault {
   readonly cause: LossCause
   readonly text: string
+  /** What to do about it. */
+  readonly remedy: string
 }
+
+const WRITE_FIRST = 'Set appendonly yes and appendfsync always'
 
 /**
  * Asks a Redis whether it keeps what it has acknowledged. Throws `bad_config` if it may throw away any key when its memory is full: then nothing is safe in it,
@@ -39,27 +43,28 @@ export async function promiseOf(link: BrokerLink): Promise<RedisPromise> {
 
 async function faultOf(link: BrokerLink): Promise<Fault | undefined> {
   if (/aof_enabled:0/.test(await infoOf(link, 'persistence'))) {
-    return { cause: 'no_disk', text: 'it writes nothing to its disk (appendonly no)' }
+    return { cause: 'no_disk', text: 'it writes nothing to its disk (appendonly no)', remedy: WRITE_FIRST }
   }
   const found = await link.ask('CONFIG', 'GET', '*append*').catch(unlessLost(undefined))
   if (found === undefined) {
     const text = 'it does not permit CONFIG GET, so that what it writes to its disk is unknown'
-    return { cause: 'unknown', text }
+    return { cause: 'unknown', text, remedy: 'Permit it (ACL SETUSER with +config|get)' }
   }
   const config = configOf(found)
   const fsync = config.get('appendfsync')
   if (fsync !== 'always') {
-    return { cause: 'late_sync', text: `it acknowledges before it writes to its disk (appendfsync ${fsync})` }
+    const text = `it acknowledges before it writes to its disk (appendfsync ${fsync})`
+    return { cause: 'late_sync', text, remedy: WRITE_FIRST }
   }
   if (config.get('no-appendfsync-on-rewrite') === 'yes') {
     const text = 'it does not wait for its disk while it rewrites its file (no-appendfsync-on-rewrite yes)'
-    return { cause: 'late_sync', text }
+    return { cause: 'late_sync', text, remedy: 'Set no-appendfsync-on-rewrite no' }
   }
   return undefined
 }
 
 async function infoOf(link: BrokerLink, section: string): Promise<string> {
-  // If INFO is not permitted, nothing is known.
+  // A hub that may not use it does not start; it may be taken away from one that runs.
   return String(await link.ask('INFO', section).catch(unlessLost('')))
 }
 
@@ -82,8 +87,8 @@ function configOf(found: unknown): Map<string, string> {
 }
 
 /** Both ways out of a Redis that may lose what it has acknowledged. */
-function notKept(fault: string): string {
-  return `This Redis can lose messages that were acknowledged: ${fault}. Set appendonly yes and appendfsync always, or accept the loss with clusterDurability: 'relaxed'.`
+function notKept({ text, remedy }: Fault): string {
+  return `This Redis can lose messages that were acknowledged: ${text}. ${remedy}, or accept the loss with clusterDurability: 'relaxed'.`
 }
 
 /** What this Redis promises. It is asked on each link, and from time to time: its settings can change while it runs. */
@@ -112,7 +117,7 @@ export class PromiseCheck {
     const isNews = await this.ask()
     if (!this.fault) return
     const { cause, text: fault } = this.fault
-    if (this.durability === 'strict' && (await keeps())) throw new FanfareError('bad_config', notKept(fault))
+    if (this.durability === 'strict' && (await keeps())) throw new FanfareError('bad_config', notKept(this.fault))
     if (!isNews) return
     if (this.durability === 'relaxed') this.log.warn({ cause, fault }, CAN_LOSE)
     else
@@ -134,7 +139,7 @@ export class PromiseCheck {
   /** Throws `cluster_live_only` if nothing may be kept in this Redis. */
   mayKeep(): void {
     if (this.fault === undefined || this.durability !== 'strict') return
-    throw new FanfareError('cluster_live_only', notKept(this.fault.text))
+    throw new FanfareError('cluster_live_only', notKept(this.fault))
   }
 
   /** Whether it has another fault than before, or none any more. */

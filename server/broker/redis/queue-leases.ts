@@ -6,7 +6,7 @@ import type { Delivery, DeliveryId, Ending, Settlement } from '../broker.ts'
 import { type Fate, fateOf } from '../rules/fate.ts'
 import { AckBatch, seqsOf } from './ack-batch.ts'
 import { listOf, type OpResult, valuesOf } from './answers.ts'
-import { ENDING_MICROS, GIVING_BACK_MICROS, LEASE_MICROS, LONG_MICROS } from './costs.ts'
+import { BACK_AT_ONCE, ENDING_MICROS, GIVING_BACK_MICROS, LEASE_MICROS, LONG_MICROS } from './costs.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import type { QueueMirror } from './queue-mirror.ts'
@@ -14,9 +14,8 @@ import { partsOfWhole, readBody, storedAttributes } from './queue-record.ts'
 import type { StreamReads } from './stream-reads.ts'
 import type { Turns } from './turns.ts'
 
-/** Messages that one op leases or gives back. */
+/** Messages that one op leases. */
 const LEASED_AT_ONCE = 300
-const BACK_AT_ONCE = 100
 
 /** What the attempt of a node ended in that gave no sign of life. */
 const NODE_LOST = 'The hub of the consumer was lost.'

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { FanfareError } from '../../../shared/errors.ts'
+import { isNotPermitted, type Permissions } from './permissions.ts'
 import { type RedisAddress, whereRedisIs } from './redis-address.ts'
 
 // What the links of bus and broker do alike when they connect
@@ -8,21 +9,23 @@ import { type RedisAddress, whereRedisIs } from './redis-address.ts'
 const CONNECT_MS = 10_000
 const OLDEST_REDIS = 7
 
-/** Whether connections lead to one Redis that is new enough, and a primary. In a failover some of them may have reached the old one, and others the new one. */
-export async function checkServers(all: readonly Redis[], key: string): Promise<void> {
+/** Whether connections lead to one Redis that is new enough, a primary, and permits what a hub needs. In a failover some of them may have reached the old one, and others the new one. */
+export async function checkServers(all: readonly Redis[], key: string, permissions: Permissions): Promise<void> {
   const runs = await Promise.all(all.map((redis) => checkServer(redis, key)))
   if (new Set(runs).size > 1) throw new Error('the connections lead to different servers')
+  // All of them have the same user.
+  await permissions.check(all[0] as Redis)
 }
 
 /** Whether it is the node of a Redis Cluster that holds a key, if it is one of those. Gives the run id of the server. */
 async function checkServer(redis: Redis, key: string): Promise<string> {
   // Another node of a Redis Cluster answers MOVED.
   await redis.exists(key).catch((error) => {
-    if (!/NOPERM/.test(String(error))) throw error
+    if (!isNotPermitted(error)) throw error
   })
-  // Where INFO is not permitted, nothing tells.
+  // A lack of permissions is reported for all of them at once.
   const info = await redis.info().catch((error) => {
-    if (/NOPERM|NOAUTH/.test(String(error))) return ''
+    if (isNotPermitted(error)) return ''
     throw error
   })
   const version = /redis_version:((\d+)\.\S*)/.exec(info)
@@ -38,17 +41,15 @@ async function checkServer(redis: Redis, key: string): Promise<string> {
 }
 
 /** The error of the table for what Redis or the network said. */
-export function known(error: unknown, address: RedisAddress): FanfareError {
+export function known(error: unknown, address: RedisAddress, permissions: Permissions): FanfareError {
   if (error instanceof FanfareError) return error
-  const text = String(error).replace(/^\w*Error: /, '')
-  if (/WRONGPASS|NOAUTH|NOPERM|invalid username-password/.test(text)) {
+  const text = String(error).replace(/^\w*Error: |\.$/g, '')
+  if (isNotPermitted(error)) return permissions.refusal(text)
+  if (/WRONGPASS|NOAUTH|invalid username-password/.test(text)) {
     return new FanfareError('bad_config', `Redis refuses the user or password of the cluster: ${text}.`)
   }
   const what = error instanceof Error && error.name === 'ReplyError' ? 'refuses a command' : 'cannot be reached'
-  return new FanfareError(
-    'cluster_unreachable',
-    `Redis at ${whereRedisIs(address)} ${what}: ${text.replace(/\.$/, '')}.`,
-  )
+  return new FanfareError('cluster_unreachable', `Redis at ${whereRedisIs(address)} ${what}: ${text}.`)
 }
 
 /** Rejects if it takes too long to connect. */

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { checkServers, inTime, known, sever } from './connecting.ts'
+import { isNotPermitted, type Permissions } from './permissions.ts'
 import type { RedisAddress } from './redis-address.ts'
 import { leadElsewhere, SentinelWatch } from './sentinel-watch.ts'
 import { SlotOwner } from './slot-owner.ts'
@@ -22,6 +23,14 @@ export interface LinkEvents {
   received(bytes: Buffer): void
 }
 
+export interface LinkParts {
+  /** Lists the nodes. */
+  readonly hash: string
+  readonly channels: readonly string[]
+  readonly events: LinkEvents
+  readonly log: Logger
+}
+
 /**
  * A node's way to Redis: one connection that publishes and one that hears. They live and die together: either alone would let a node
  * miss what it believes to get, or say what it believes to be heard. Nothing is sent again, and nothing waits while it is down.
@@ -32,6 +41,7 @@ export class RedisLink {
   isUp = false
   private readonly places: SlotOwner
   private readonly watch: SentinelWatch
+  private readonly permissions: Permissions
   /** The hash that lists the nodes: in a Redis Cluster this connects to the node that holds it. */
   private readonly hash: string
   private readonly channels: readonly string[]
@@ -43,6 +53,8 @@ export class RedisLink {
   private hearing: Redis | undefined = undefined
   private retry: NodeJS.Timeout | undefined = undefined
   private failures = 0
+  /** Why the last attempt to connect failed. */
+  private refusal = ''
   private unconfirmedBytes = 0
   private isClosed = false
   /** When this node last heard itself over Redis, which proves both connections. */
@@ -53,9 +65,11 @@ export class RedisLink {
   private unheard: number[] = []
   private lastLagMs = 0
 
-  constructor(address: RedisAddress, hash: string, channels: readonly string[], events: LinkEvents, log: Logger) {
+  constructor(address: RedisAddress, permissions: Permissions, parts: LinkParts) {
+    const { hash, channels, events, log } = parts
     this.places = new SlotOwner(address)
     this.watch = new SentinelWatch(address, (host, port) => this.switched(host, port))
+    this.permissions = permissions
     this.hash = hash
     this.channels = channels
     this.events = events
@@ -128,8 +142,9 @@ export class RedisLink {
       // A primary that has become a replica keeps its connections, and hears nothing of what is published on the new one. In a Redis Cluster another
       // node may hold the list now.
       const isElsewhere = /^\w*Error: READONLY/.test(String(error)) || this.places.follows(error)
-      if (isElsewhere && commands === this.commands) this.lost(String(error))
-      throw known(error, this.places.shown)
+      // A right was taken away: the next link is refused, and says what is missing.
+      if ((isElsewhere || isNotPermitted(error)) && commands === this.commands) this.lost(String(error))
+      throw known(error, this.places.shown, this.permissions)
     })
   }
 
@@ -173,7 +188,7 @@ export class RedisLink {
       if (this.isClosed) throw new FanfareError('shutting_down')
     } catch (error) {
       for (const redis of [commands, hearing]) sever(redis)
-      throw known(cause ?? error, this.places.shown)
+      throw known(cause ?? error, this.places.shown, this.permissions)
     }
     this.commands = commands
     this.hearing = hearing
@@ -184,6 +199,7 @@ export class RedisLink {
     }
     this.number++
     this.failures = 0
+    this.refusal = ''
     this.unconfirmedBytes = 0
     this.unheard = []
     this.isUp = true
@@ -194,7 +210,7 @@ export class RedisLink {
 
   private async begin(commands: Redis, hearing: Redis): Promise<void> {
     await Promise.all([commands.connect(), hearing.connect()])
-    await checkServers([commands, hearing], this.hash)
+    await checkServers([commands, hearing], this.hash, this.permissions)
     hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => {
       this.receivedBytes += bytes.length
       this.events.received(bytes)
@@ -230,14 +246,23 @@ export class RedisLink {
         this.retry = undefined
         this.connect().then(
           () => this.log.info('back among the other nodes'),
-          (error) => {
-            this.log.debug({ err: error }, 'the other nodes cannot be reached')
+          (error: Error) => {
+            this.refused(error)
             this.connectLater()
           },
         )
       },
       wait * (0.5 + Math.random() / 2),
     )
+  }
+
+  /** A Redis that is there and cannot be used needs an operator, so it is reported, once. */
+  private refused(error: Error): void {
+    const isNews = error.message !== this.refusal
+    this.refusal = error.message
+    if (isNews && (error as Partial<FanfareError>).code === 'bad_config') {
+      this.log.error({ err: error }, 'the Redis of the other nodes cannot be used')
+    } else this.log.debug({ err: error }, 'the other nodes cannot be reached')
   }
 
   private drop(): void {

@@ -12,6 +12,7 @@ import { Outgoing } from './outgoing.ts'
 import { OwnInterests } from './own-interests.ts'
 import { type Applied, type Asked, type Changed, decodePacket, type Packet } from './packets.ts'
 import type { Peer } from './peer.ts'
+import { Permissions } from './permissions.ts'
 import type { RedisAddress } from './redis-address.ts'
 import { Channels, Speech } from './speech.ts'
 import { decodeValue, encodeValue } from './values.ts'
@@ -53,7 +54,12 @@ export class RedisBus implements Bus {
     this.log = log
     this.channels = new Channels(prefix)
     const { nodes, all } = this.channels
-    this.link = new RedisLink(redis, nodes, [all, this.channels.inboxOf(this.node.id)], this.linkEvents, log)
+    this.link = new RedisLink(redis, new Permissions(prefix, redis, false), {
+      hash: nodes,
+      channels: [all, this.channels.inboxOf(this.node.id)],
+      events: this.linkEvents,
+      log,
+    })
     this.speech = new Speech(this.node.id, this.link, this.channels)
     this.outgoing = new Outgoing(this.link, this.others, this.channels, this.node.id)
     this.neighbours = new Neighbours({

@@ -33,7 +33,7 @@ local function guarded(what, act, ...)
   local isDone, result = pcall(act, ...)
   if isDone then return result end
   local fault = type(result) == 'table' and result.err or tostring(result)
-  if REFUSALS[string.match(fault, '^%-?(%u+)')] then error(result) end
+  if REFUSALS[string.match(fault, '^%-?(%u+)')] or string.find(fault, 'The user executing the script', 1, true) then error(result) end
   faults[#faults + 1] = what .. ': ' .. fault
   return nil, fault
 end

@@ -1,3 +1,5 @@
+import { BACK_AT_ONCE, PURGED_AT_ONCE } from '../costs.ts'
+
 /** The ops of queues. Each makes its checks before its first write. */
 export const QUEUE_OPS = `
 local function argumentsAt(at)
@@ -128,15 +130,15 @@ ops.qback = function(at)
   return q.endHeld(at, function(s, seq, h) q.putBack(s, seq, h, 0) end)
 end
 
--- number, lessee, seqs…: these are all that it has. Others that were leased to it, unknown to it, go back, 100 in a call: gives how many did.
+-- number, lessee, seqs…: these are all that it has. Others that were leased to it, unknown to it, go back, some in a call: gives how many did.
 ops.qkeep = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
   if not s then return {} end
   local has, back, lease = {}, 0, q.key(s.k, ':l:' .. a[2])
   for i = 3, #a do has[a[i]] = true end
-  for _, each in ipairs(#a < 3 and call('SRANDMEMBER', lease, 100) or call('SMEMBERS', lease)) do
-    if back == 100 then break end
+  for _, each in ipairs(#a < 3 and call('SRANDMEMBER', lease, ${BACK_AT_ONCE}) or call('SMEMBERS', lease)) do
+    if back == ${BACK_AT_ONCE} then break end
     if not has[each] then
       back = back + 1
       local seq = tonumber(each)
@@ -190,7 +192,7 @@ ops.qpurge = function(at)
   local to = tonumber(a[2]) or s.next
   local new = q.purgeNew(s, to)
   if new > 0 then return { new, to } end
-  local seqs = call('ZRANGEBYSCORE', q.key(s.k, ':o'), '-inf', to - 1, 'LIMIT', 0, 100)
+  local seqs = call('ZRANGEBYSCORE', q.key(s.k, ':o'), '-inf', to - 1, 'LIMIT', 0, ${PURGED_AT_ONCE})
   for _, each in ipairs(seqs) do
     local seq = tonumber(each)
     local h = q.headerOf(s, seq)
