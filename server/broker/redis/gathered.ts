@@ -3,6 +3,7 @@ import type { Draft } from '../broker.ts'
 import { takeFollowers } from '../followers.ts'
 import type { CommitLog } from './commit-log.ts'
 import { ENDING_MICROS } from './costs.ts'
+import { Standstill } from './standstill.ts'
 import { draftsOf, isAck, type Publishing } from './turn-publishes.ts'
 import { draftMicros } from './turn-tasks.ts'
 import { placesOf } from './waiting-drafts.ts'
@@ -20,14 +21,18 @@ const TURN_BYTES = 256 * 1024
 /** What is to be published, in order, while a turn is under way. */
 export class Gathered {
   private readonly log: Pick<CommitLog, 'queues'>
+  private readonly refuse: (stale: readonly Publishing[], ms: number) => void
+  private readonly standstill = new Standstill((ms) => this.stoodStill(ms))
   private all: Publishing[] = []
   /** While this hub reads what came when it stood still: that is not to be published. */
   private stale: Publishing[] | undefined = undefined
   /** How many the last turn took. */
   private lastCount = 0
 
-  constructor(log: Pick<CommitLog, 'queues'>) {
+  /** `refuse`: what was gathered before this process stood still, and what then still lay in its sockets. */
+  constructor(log: Pick<CommitLog, 'queues'>, refuse: (stale: readonly Publishing[], ms: number) => void) {
     this.log = log
+    this.refuse = refuse
   }
 
   get isEmpty(): boolean {
@@ -35,12 +40,14 @@ export class Gathered {
   }
 
   add(publishing: Publishing): void {
+    this.standstill.look()
     const { stale = this.all } = this
     stale.push(publishing)
   }
 
   /** What the next turn publishes. `micros`: what the rest of it costs. */
   next(micros: number): readonly Publishing[] {
+    this.standstill.look()
     let cost = micros
     let bytes = 0
     let drafts = 0
@@ -78,11 +85,12 @@ export class Gathered {
     return this.all.splice(0)
   }
 
-  /**
-   * This process did not run for a while. Its clients may have gone to another hub meanwhile, and may have published more there: gives what it has gathered, and what
-   * it still has to read from its sockets, to `refuse`.
-   */
-  stoodStill(refuse: (stale: readonly Publishing[]) => void): void {
+  close(): void {
+    this.standstill.close()
+  }
+
+  /** Clients may have gone to another hub meanwhile, and may have published more there. */
+  private stoodStill(ms: number): void {
     if (this.stale) return
     const stale = this.all.splice(0)
     this.stale = stale
@@ -90,7 +98,7 @@ export class Gathered {
     setImmediate(() =>
       setImmediate(() => {
         this.stale = undefined
-        refuse(stale)
+        this.refuse(stale, ms)
       }),
     )
   }

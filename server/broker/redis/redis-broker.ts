@@ -35,7 +35,6 @@ import { PromiseCheck } from './promises.ts'
 import { PublishOps } from './publish-op.ts'
 import { RedisQueues } from './redis-queues.ts'
 import { RedisStatus } from './redis-status.ts'
-import { Standstill } from './standstill.ts'
 import { type CursorLimits, StreamCursors } from './stream-cursors.ts'
 import { StreamInfos } from './stream-infos.ts'
 import type { StreamMirror } from './stream-mirror.ts'
@@ -90,7 +89,6 @@ export class RedisBroker implements Broker {
   private readonly queuesOf: RedisQueues
   private readonly clock: Clock
   private readonly timer: Timer
-  private readonly standstill: Standstill
   private connecting: Promise<void> | undefined = undefined
   private readonly promise: PromiseCheck
   private readonly failures: FailedCommits
@@ -114,6 +112,7 @@ export class RedisBroker implements Broker {
     const bytesOf = (draft: Draft) => ops.bytesInQueue(draft, this.log.streams)
     this.waitingDrafts = new WaitingDrafts(this.log, options.waitingPublishBytes ?? 0, bytesOf)
     this.turns = new Turns(this.writer, ops, this.log, this.waitingDrafts, renew, unexpected, this.failures)
+    this.turns.onStandstill = (ms, refused) => logger.warn({ ms: Math.round(ms), refused }, 'this hub stood still')
     this.turns.onSilent = (answer, lost) => this.barrier.passed(this.writer.node, answer, lost)
     this.turns.onCommit = (commit) => this.barrier.reached(commit, this.writer.node)
     const damage = new Damage((queue) => this.log.queueOf(queue)?.options.name, logger)
@@ -141,7 +140,6 @@ export class RedisBroker implements Broker {
     }
     this.clock = clock
     this.timer = clock.setInterval(() => this.tick(), TICK_MS).unref()
-    this.standstill = new Standstill((ms) => this.stoodStill(ms, logger))
   }
 
   /** Connects, if it has not. Rejects with `cluster_unreachable` and `bad_config`. */
@@ -330,10 +328,10 @@ export class RedisBroker implements Broker {
     if (this.isClosed) return
     this.isClosed = true
     this.clock.clearInterval(this.timer)
-    this.standstill.close()
     await this.turns.finished()
     if (this.link.isUp) await this.queuesOf.close()
     await this.turns.finished()
+    this.turns.close()
     // If that fails, the others notice after a while that this node is gone.
     if (this.link.isUp) await this.writer.leave().catch(() => {})
     this.barrier.close()
@@ -352,11 +350,6 @@ export class RedisBroker implements Broker {
   /** Whether nothing is under way. */
   get idle(): boolean {
     return this.turns.idle
-  }
-
-  private stoodStill(ms: number, logger: Logger): void {
-    logger.warn({ ms: Math.round(ms) }, 'this hub stood still: what its clients published meanwhile is refused')
-    this.turns.stoodStill()
   }
 
   private mirrorOf(name: string): StreamMirror {

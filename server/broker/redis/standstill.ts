@@ -3,22 +3,24 @@ const LOOK_MS = 250
 /** So long a busy hub does not stand still; and no client leaves sooner because its hub is silent. */
 const STANDSTILL_MS = 2_000
 
-/**
- * Notices that this process did not run for a while: it was stopped, or its machine was. Its clients may have gone to other hubs meanwhile, and what they had sent
- * still lies in its sockets. Node runs timers before it reads any of that.
- */
+/** Notices that this process did not run for a while: it was stopped, or its machine was. */
 export class Standstill {
+  private readonly over: (ms: number) => void
   private readonly timer: NodeJS.Timeout
   private lookedAt = performance.now()
 
-  /** `over`: it runs again, and has read nothing yet. */
+  /** `over`: it runs again. */
   constructor(over: (ms: number) => void) {
-    this.timer = setInterval(() => {
-      const now = performance.now()
-      const ms = now - this.lookedAt - LOOK_MS
-      this.lookedAt = now
-      if (ms > STANDSTILL_MS) over(ms)
-    }, LOOK_MS).unref()
+    this.over = over
+    this.timer = setInterval(() => this.look(), LOOK_MS).unref()
+  }
+
+  /** Before anything is done that would be wrong after a standstill: a process that was stopped may read its sockets before its timers run. */
+  look(): void {
+    const now = performance.now()
+    const ms = now - this.lookedAt - LOOK_MS
+    this.lookedAt = now
+    if (ms > STANDSTILL_MS) this.over(ms)
   }
 
   close(): void {

@@ -58,6 +58,8 @@ export class Turns {
   onSilent: (answer: () => void, lost: () => void) => void = (answer) => answer()
   /** Queues have changed. Told before those who wait for what changed them. */
   onFigures: (figures: readonly Figures[]) => void = () => {}
+  /** This process did not run for some milliseconds, and what was published meanwhile is refused. */
+  onStandstill: (ms: number, refused: number) => void = () => {}
   /** Publishes and settlements that ended so. */
   unknownOutcomes = 0
   /** How often Redis has lost what it had answered and was not safe. */
@@ -80,7 +82,7 @@ export class Turns {
     this.writer = writer
     this.ops = ops
     this.log = log
-    this.gathered = new Gathered(log)
+    this.gathered = new Gathered(log, (stale, ms) => this.stoodStill(stale, ms))
     this.waiting = waiting
     this.renew = renew
     this.unexpected = unexpected
@@ -136,6 +138,10 @@ export class Turns {
       this.tasks.push({ op, declares, frees, settles, done, failed })
       this.work()
     })
+  }
+
+  close(): void {
+    this.gathered.close()
   }
 
   /** Resolves when nothing is under way. */
@@ -322,14 +328,13 @@ export class Turns {
     answers.push(() => this.refuseAll(gathered, error))
   }
 
-  /** This process did not run for a while. */
-  stoodStill(): void {
-    this.gathered.stoodStill((stale) => {
-      if (stale.length === 0) return
-      const error = new FanfareError('cluster_unreachable', STOOD_STILL)
-      this.failures.failed(error, error, stale.length)
-      this.refuseAll(stale, error)
-    })
+  /** This process did not run for so many milliseconds. */
+  private stoodStill(stale: readonly Publishing[], ms: number): void {
+    this.onStandstill(ms, stale.length)
+    if (stale.length === 0) return
+    const error = new FanfareError('cluster_unreachable', STOOD_STILL)
+    this.failures.failed(error, error, stale.length)
+    this.refuseAll(stale, error)
   }
 
   private refuseAll(all: readonly Publishing[], error: FanfareError): void {
