@@ -41,8 +41,8 @@ export class Gathered {
 
   add(publishing: Publishing): void {
     this.standstill.look()
-    const { stale = this.all } = this
-    stale.push(publishing)
+    const list = this.stale ?? this.all
+    list.push(publishing)
   }
 
   /** What the next turn publishes. `micros`: what the rest of it costs. */
@@ -89,7 +89,7 @@ export class Gathered {
     this.standstill.close()
   }
 
-  /** Clients may have gone to another hub meanwhile, and may have published more there. */
+  /** Clients may have gone to another hub meanwhile, and may have published more there: what was gathered would come after that. */
   private stoodStill(ms: number): void {
     if (this.stale) return
     const stale = this.all.splice(0)
