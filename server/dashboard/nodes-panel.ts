@@ -18,10 +18,10 @@ export class NodesPanel {
       ${status.cutOff ? html`<p class="level bad">This hub is cut off from the others, and sees only itself.</p>` : nothing}
       <div class="panel table"><table aria-label="Hubs of the cluster">
         <thead><tr>
-          <th scope="col" class="text">Hub</th><th scope="col" class="text">Address</th><th scope="col" class="text">Version</th>
+          <th scope="col" class="text">Hub</th><th scope="col" class="text wide">Address</th><th scope="col" class="text wide">Version</th>
           <th scope="col" class="number">Connections</th><th scope="col" class="number">In/s</th>
-          <th scope="col" class="number">Out/s</th><th scope="col" class="number">CPU</th>
-          <th scope="col" class="number">Delay</th><th scope="col" class="number">Up for</th>
+          <th scope="col" class="number">Out/s</th><th scope="col" class="number wide">CPU</th>
+          <th scope="col" class="number wide">Delay</th><th scope="col" class="number wide">Up for</th>
         </tr></thead>
         <tbody>${repeat(
           status.nodes,
@@ -41,11 +41,11 @@ function cells(node: NodeStatus): TemplateResult {
   const title = html`<th scope="row" class="name" title=${id}>${name} ${self ? html`<span class="tag">this hub</span>` : nothing}</th>`
   if (startedAt === undefined) return html`${title}<td colspan="8" class="quiet">does not answer now</td>`
   return html`${title}
-    <td>${address}</td><td>${version}</td>
+    <td class="wide">${address}</td><td class="wide">${version}</td>
     <td class="number">${count(connections ?? 0)}</td>
     <td class="number">${rate(publishedPerSecond ?? 0)}</td>
     <td class="number">${rate(deliveredPerSecond ?? 0)}</td>
-    <td class="number">${percent(cpu ?? 0)}</td>
-    <td class="number">${duration(eventLoopDelayMs ?? 0)}</td>
-    <td class="number">${duration(hubNow() - startedAt)}</td>`
+    <td class="number wide">${percent(cpu ?? 0)}</td>
+    <td class="number wide">${duration(eventLoopDelayMs ?? 0)}</td>
+    <td class="number wide">${duration(hubNow() - startedAt)}</td>`
 }

@@ -43,6 +43,11 @@ it('lists the hubs of a cluster, marks its own, and says when it is cut off', as
     expect(second).toMatch(new RegExp(`^west\\s+this hub\\s+127\\.0\\.0\\.1:${west}\\s`, 'i'))
     const pictures = process.env['PICTURES']
     if (pictures) await page.screenshot({ path: `${pictures}/nodes-${scheme}.png`, fullPage: true })
+    // On a telephone a name has its line, and each figure too.
+    await page.setViewportSize({ width: 390, height: 844 })
+    for (const height of await rows.evaluateAll((all) => all.map((row) => row.clientHeight)))
+      expect(height).toBeLessThan(60)
+    if (pictures) await page.screenshot({ path: `${pictures}/nodes-${scheme}-narrow.png`, fullPage: true })
     if (scheme === 'light') continue
     await redis.stop()
     await page.getByText('This hub is cut off from the others').waitFor()

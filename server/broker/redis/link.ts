@@ -141,10 +141,11 @@ export class BrokerLink {
   }
 
   /** Ends a link that turned out to be unusable, and begins another. */
-  lost(cause: string): void {
+  lost(why: string): void {
     const wasUp = this.isUp
     this.drop()
     if (wasUp) {
+      const cause = why.replace(/^\w*Error: /, '')
       this.cause = cause
       this.log.warn({ cause }, 'lost Redis, which keeps streams')
       this.events.down()

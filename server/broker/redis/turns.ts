@@ -328,7 +328,7 @@ export class Turns {
     answers.push(() => this.refuseAll(gathered, error))
   }
 
-  /** This process did not run for so many milliseconds. */
+  /** `ms`: how long this process did not run. */
   private stoodStill(stale: readonly Publishing[], ms: number): void {
     this.onStandstill(ms, stale.length)
     if (stale.length === 0) return
