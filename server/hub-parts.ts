@@ -94,7 +94,7 @@ export function hubParts(basis: HubBasis, state: HubView): HubParts {
   const topics = topicParts(basis, limits)
   const registry = new Connections<Connection>(basis.clock)
   const watching = monitorParts(basis, limits, topics, registry, state)
-  const connecting = connectionParts(basis, limits, topics, registry, watching.call)
+  const connecting = connectionParts(basis, limits, topics, registry, watching)
   const serving = httpParts(basis, limits, topics, watching, connecting, state)
   const { streams, queues, nodes } = topics
   const { monitor } = watching
@@ -227,7 +227,7 @@ function connectionParts(
   limits: LimitParts,
   topics: TopicParts,
   registry: Connections<Connection>,
-  call: MonitorParts['call'],
+  { monitor, call }: MonitorParts,
 ) {
   const { config, bus, authenticator, clock, log, unexpected } = basis
   const { window, pingIntervalMs, frameBytes, subscriptions, calls, helloTimeoutMs } = config
@@ -243,6 +243,7 @@ function connectionParts(
       ...(config.cluster !== NO_CLUSTER && { node: bus.node.name }),
     },
     ...{ authenticator, limits: limits.messages, traffic, turn, clock, log, unexpected, helloTimeoutMs },
+    node: () => monitor.node,
     watchExpiry: (each) => heartbeat.watchExpiry(each),
     ended: (last, code) => registry.ended(last, code),
     closed: (id) => connections.closed(id),

@@ -72,6 +72,11 @@ export interface NodeInfo {
   readonly address?: string | undefined
 }
 
+/** Hubs may have the same name: the address tells those of one machine apart. */
+export function hubName({ name, address }: NodeInfo): string {
+  return address === undefined ? name : `${name} ${address}`
+}
+
 /** A node with its own figures. A node that does not answer in time has only its id and its name. */
 export interface NodeStatus extends NodeInfo {
   /** Whether it is the node that answers. */
@@ -102,8 +107,10 @@ export interface NodesStatus {
 /** One connection. */
 export interface ConnectionInfo {
   readonly connection: string
-  /** Counts up as connections open: their order in lists. */
+  /** Counts up as connections open, on each hub by itself: their order in lists. */
   readonly number: number
+  /** The hub that it is connected to. */
+  readonly node: NodeInfo
   /** What it called itself in its hello. */
   readonly client?: string | undefined
   /** `in this process` for a client of `hub.connect()`. */

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { ConnectionInfo } from '../../shared/sys.ts'
+import { type ConnectionInfo, hubName } from '../../shared/sys.ts'
 import { askHub, asking, type CommandOptions, print, report } from './ask-hub.ts'
 import { integer } from './connection-options.ts'
 import { withExamples } from './examples.ts'
@@ -45,8 +45,9 @@ export function connectionsCommand(): Command {
 function list({ from, limit, ...options }: PageOptions): Promise<void> {
   return askHub(options, async (client) => {
     const page = { ...(from !== undefined && { from }), ...(limit !== undefined && { limit }) }
-    const { count: open, connections } = await client.admin.connections.list(page)
-    print(connections, options, (listed, now) => table(listed, open, now), client.admin.hub.now())
+    const { connections: admin, hub } = client.admin
+    const [{ count: open, connections }, { nodes }] = await Promise.all([admin.list(page), hub.show()])
+    print(connections, options, (listed, now) => table(listed, { open, nodes }, now), hub.now())
   })
 }
 
@@ -63,27 +64,20 @@ function disconnect(connection: string, options: CommandOptions): Promise<void> 
   })
 }
 
-const COLUMNS = [
-  'number',
-  'connection',
-  'client',
-  'address',
-  'open for',
-  'outbox',
-  'lag',
-  'delivered',
-  'dropped',
-  'published',
-  'subscriptions',
-  'consumers',
-]
-
-function table(connections: readonly ConnectionInfo[], open: number, now: number): string {
+/** With the hub of each if there are several, and the subject if any has one. */
+function table(
+  connections: readonly ConnectionInfo[],
+  { open, nodes }: { readonly open: number; readonly nodes: number },
+  now: number,
+): string {
+  const known = connections.some(({ subject }) => subject !== undefined)
   const rows = connections.map((each) => [
     String(each.number),
     each.connection,
     each.client ?? '',
+    ...(known ? [each.subject ?? ''] : []),
     each.address,
+    ...(nodes > 1 ? [hubName(each.node)] : []),
     duration(now - each.connectedAt),
     outbox(each),
     lag(each),
@@ -93,8 +87,12 @@ function table(connections: readonly ConnectionInfo[], open: number, now: number
     count(each.subscriptionCount),
     count(each.consumerCount),
   ])
+  const head = [
+    ...['number', 'connection', 'client', ...(known ? ['subject'] : []), 'address', ...(nodes > 1 ? ['hub'] : [])],
+    ...['open for', 'outbox', 'lag', 'delivered', 'dropped', 'published', 'subscriptions', 'consumers'],
+  ]
   const rest = open - connections.length
-  return columns([COLUMNS, ...rows]) + (rest > 0 ? `${count(rest)} more: see --from and --limit\n` : '')
+  return columns([head, ...rows]) + (rest > 0 ? `${count(rest)} more: see --from and --limit\n` : '')
 }
 
 function details(connections: readonly ConnectionInfo[], now: number): string {
@@ -106,7 +104,9 @@ function detailsOf(each: ConnectionInfo, now: number): string {
     ['connection', each.connection],
     ['number', String(each.number)],
     ['client', each.client ?? ''],
+    ...(each.subject === undefined ? [] : [['subject', each.subject]]),
     ['address', each.address],
+    ['hub', hubName(each.node)],
     ['open for', duration(now - each.connectedAt)],
     ['outbox', outbox(each)],
     ['lag', lag(each)],

@@ -1,4 +1,4 @@
-import type { ConnectionInfo } from '../../shared/sys.ts'
+import type { ConnectionInfo, NodeInfo } from '../../shared/sys.ts'
 import type { Dispatch, DispatchInfo } from './dispatch.ts'
 import type { Outbox } from './outbox.ts'
 
@@ -25,12 +25,14 @@ export function connectionInfo(
   { id, number, client, address, subject, since }: Described,
   { heldBytes, limitBytes, behindSince, deliveredTotal, droppedTotal, droppedAt }: Outbox,
   dispatch: Dispatch | undefined,
+  node: NodeInfo,
   now: number,
   most: number,
 ): ConnectionInfo {
   return {
     connection: id,
     number,
+    node,
     ...(client !== undefined && { client }),
     address,
     ...(subject !== '' && { subject }),

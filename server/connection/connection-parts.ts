@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
-import type { ConnectionInfo } from '../../shared/sys.ts'
+import type { ConnectionInfo, NodeInfo } from '../../shared/sys.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { MessageLimits } from '../limit/message-limits.ts'
@@ -28,6 +28,8 @@ export interface ConnectionParts {
   readonly log: Logger
   readonly unexpected: UnexpectedErrors
   readonly helloTimeoutMs: number
+  /** The node that has the connections. */
+  node(): NodeInfo
   /** From now on the connection is regularly asked whether its token has expired. */
   watchExpiry(connection: Expiring): void
   /** An admitted connection has ended, with its last figures and the error that ended it. */

@@ -170,8 +170,8 @@ export class Connection
   }
 
   info(now: number, most: number): ConnectionInfo {
-    const { outbox, dispatch } = this
-    return connectionInfo(this, outbox, dispatch, now, most)
+    const { outbox, dispatch, parts } = this
+    return connectionInfo(this, outbox, dispatch, parts.node(), now, most)
   }
 
   feedFailed(subscription: Subscription, error: unknown): void {

@@ -18,6 +18,7 @@ import {
   type SocketHandlers,
   type UpgradeRequest,
 } from './engine.ts'
+import { portInUse } from './port-in-use.ts'
 import { MALFORMED, urlOf } from './request-target.ts'
 import { RequestTurns } from './request-turns.ts'
 import { Door, type Listen } from './uws-door.ts'
@@ -319,17 +320,11 @@ interface HostListener {
   listen(host: string, port: number, options: number, listening: (socket: uws.us_listen_socket | false) => void): void
 }
 
-function listenFor(server: uws.TemplatedApp, { host }: Address): Listen {
+function listenFor(server: uws.TemplatedApp, { host, reusePort }: Address): Listen {
   return (port, options) =>
     new Promise((resolve, reject) => {
       ;(server as unknown as HostListener).listen(host, port, options, (socket) => {
-        if (!socket)
-          return reject(
-            new FanfareError(
-              'port_in_use',
-              `The hub cannot listen on ${host}:${port}. Stop what uses it, or choose another port.`,
-            ),
-          )
+        if (!socket) return reject(portInUse({ host, port, reusePort }))
         resolve({
           // A listening socket is a socket, although the package's types do not say so.
           port: uws.us_socket_local_port(socket as unknown as uws.us_socket),

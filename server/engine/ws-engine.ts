@@ -24,6 +24,7 @@ import {
   type SocketHandlers,
   type UpgradeRequest,
 } from './engine.ts'
+import { portInUse } from './port-in-use.ts'
 import { MALFORMED, urlOf } from './request-target.ts'
 import { isSecure, NodeHttp } from './ws-http.ts'
 
@@ -283,14 +284,7 @@ async function listenOn(server: Server, { host, port, reusePort }: Address): Pro
   const isShared = reusePort === 'on'
   if (isShared) checkSharing()
   return new Promise((resolve, reject) => {
-    server.once('error', (error) =>
-      reject(
-        new FanfareError(
-          'port_in_use',
-          `The hub cannot listen on ${host}:${port}: ${sentence(error.message)} Stop what uses it, or choose another port.`,
-        ),
-      ),
-    )
+    server.once('error', (error) => reject(portInUse({ host, port, reusePort }, sentence(error.message))))
     // Supported by Node, but missing in its types.
     const options: ListenOptions & { reusePort: boolean } = { host, port, backlog: BACKLOG, reusePort: isShared }
     server.listen(options, () => {

@@ -285,6 +285,7 @@ export const Connection = z
   .object({
     connection: text,
     number: whole.describe('Increases with each connection that opens'),
+    node: node.describe('The hub that it is connected to'),
     client: text.optional(),
     address: text,
     subject: text.optional(),

@@ -9,6 +9,7 @@ import {
   HUB_STATUS_TOPIC,
   type HubInfo,
   NODES_STATUS_TOPIC,
+  type NodeInfo,
   STREAM_STATUS_TOPIC,
   TOPICS_STATUS_TOPIC,
   type TopicInfo,
@@ -125,15 +126,19 @@ export class Monitor {
     this.usage.stop()
   }
 
+  get node(): NodeInfo {
+    const address = this.watched.address()
+    return { ...this.watched.nodes.own, ...(address !== undefined && { address }) }
+  }
+
   /** This node of the hub. */
   hub(): HubInfo {
-    const { version, nodes, topics, streams, queues, connections, traffic, budget, unexpected, broker } = this.watched
+    const { version, topics, streams, queues, connections, traffic, budget, unexpected, broker } = this.watched
     const { published, delivered, dropped, bytesIn, bytesOut } = this.rates
-    const address = this.watched.address()
     return {
       version,
       engine: this.engine,
-      node: { ...nodes.own, ...(address !== undefined && { address }) },
+      node: this.node,
       nodes: 1,
       startedAt: this.startedAt,
       connections: connections.count,

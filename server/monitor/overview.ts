@@ -12,6 +12,7 @@ import type {
   NodesStatus,
   TopicsStatus,
 } from '../../shared/sys.ts'
+import type { NodeName } from '../bus/bus.ts'
 import type { Nodes } from '../bus/nodes.ts'
 import type { AttentionRows } from '../bus/questions.ts'
 import { ENDED } from '../registry/connections.ts'
@@ -73,17 +74,17 @@ export class Overview {
   async connection(id: string): Promise<ConnectionInfo | EndedConnection> {
     const asked = { connection: id }
     const own = await this.nodes.askOwn('connections.show', asked)
-    const found = own ?? (await this.nodes.askOthers('connections.show', asked)).find((info) => info !== null)
-    return found ?? noConnection(id)
+    if (own) return own
+    const others = await this.nodes.askEachOther('connections.show', asked)
+    return others.find(({ answer }) => answer)?.answer ?? noConnection(id, others)
   }
 
   /** Rejects with `no_connection`. */
   async disconnect(id: string): Promise<void> {
     const asked = { connection: id }
-    const found =
-      (await this.nodes.askOwn('connections.disconnect', asked)) ||
-      (await this.nodes.askOthers('connections.disconnect', asked)).includes(true)
-    if (!found) noConnection(id)
+    if (await this.nodes.askOwn('connections.disconnect', asked)) return
+    const others = await this.nodes.askEachOther('connections.disconnect', asked)
+    if (!others.some(({ answer }) => answer)) noConnection(id, others)
   }
 }
 
@@ -98,9 +99,13 @@ function order(a: string, b: string): number {
   return a < b ? -1 : 1
 }
 
-function noConnection(id: string): never {
+/** Another node that has not answered may have it. */
+function noConnection(id: string, others: readonly { readonly node: NodeName; readonly answer: unknown }[]): never {
+  const silent = others.filter(({ answer }) => answer === undefined).map(({ node }) => quoted(node.name))
   throw new FanfareError(
     'no_connection',
-    `No connection has the id ${quoted(id)}. connections.list lists the open ones.`,
+    silent.length === 0
+      ? `No connection has the id ${quoted(id)}. connections.list lists the open ones.`
+      : `No connection of the hubs that answered has the id ${quoted(id)}. Try again: there was no answer from ${silent.join(', ')}.`,
   )
 }

@@ -99,6 +99,9 @@ it('a hub names the nearest option, at any depth', async () => {
   expect(await refused({ auth: { autenticate: () => undefined } })).toContain(
     'no option "auth.autenticate". Did you mean "authenticate"?',
   )
+  // The name of another option is the beginning of these.
+  expect(await refused({ clusterPasswordfile: 'x' })).toContain('Did you mean "clusterPasswordFile"?')
+  expect(await refused({ clusterPrefx: 'x' })).toContain('Did you mean "clusterPrefix"?')
   expect(await refused({ auth: { roles: { viewer: { subscrib: ['a'] } } } })).toContain('Did you mean "subscribe"?')
   expect(await refused({ queues: [{ name: 'q', maxAttempt: 3 }] })).toContain('Did you mean "maxAttempts"?')
   expect(await refused({ tls: { crtFile: 'a', keyFile: 'b' } })).toContain('Did you mean "certFile"?')

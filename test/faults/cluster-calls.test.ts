@@ -4,6 +4,7 @@ import { type Client, connect, type HubInfo } from '../../client/node.ts'
 import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import { type Hub, startHub } from '../../server/index.ts'
 import { redisOf } from '../setup/cluster.ts'
+import { fanfare } from '../setup/command.ts'
 import { range } from '../setup/streams.ts'
 
 const OPERATOR = newApiKey()
@@ -63,8 +64,19 @@ it('calls, status topics and requests of any hub of a cluster cover all of them'
     expect((await each.admin.connections.list()).count).toBe(3)
   }
   const { connections } = await east.admin.connections.list()
+  const operate = async (...args: string[]) => {
+    const command = fanfare(args, { FANFARE_URL: hubs[0]?.url as string, FANFARE_TOKEN: OPERATOR })
+    expect(await command.exit, command.stderr).toBe(0)
+    return command.stdout
+  }
   const target = connections.find(({ client }) => client === 'responder')?.connection as string
-  expect(await east.admin.connections.show(target)).toMatchObject({ subject: 'ops' })
+  const { id } = (await west.admin.hub.show()).node
+  const there = { name: 'west', id, address: `127.0.0.1:${hubs[1]?.port}` }
+  expect(await east.admin.connections.show(target)).toMatchObject({ subject: 'ops', node: there })
+  const listed = (await operate('connections')).split('\n')
+  expect(listed[0]).toMatch(/^number +connection +client +subject +address +hub +open for /)
+  expect(listed.find((line) => line.includes(target))).toMatch(/ responder +ops +127\.0\.0\.1 +west 127\.0\.0\.1:\d+ /)
+  expect(await operate('connections', 'show', target)).toMatch(/^subject +ops\n.*\nhub +west 127\.0\.0\.1:\d+$/m)
   await east.admin.connections.disconnect(target)
   await expect.poll(() => east.admin.connections.show(target)).toMatchObject({ code: 'disconnected_by_operator' })
 })

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import { type Client, connect, type NodesStatus } from '../../client/node.ts'
 import { durableRedis, redisOf } from '../setup/cluster.ts'
-import { fanfare, RunningCommand, serve } from '../setup/command.ts'
+import { fanfare, RunningCommand, serve, shell } from '../setup/command.ts'
 import { freePort } from '../setup/free-port.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -22,6 +22,28 @@ it('the commands of the page are at most ten, and name what is there', () => {
   for (const [, file] of COMMANDS.matchAll(/^cp (\S+)/gm)) expect(page(file as string)).not.toBe('')
   expect(COMMANDS).toContain('/opt/fanfare')
   expect(page('fanfare@.service')).toContain('/opt/fanfare/node_modules/fanfare/dist/server/main.js')
+})
+
+it('three hubs start on one machine with the commands of the page, and share a stream', async () => {
+  const folder = folderOf()
+  const npx = `#!/bin/sh\nshift\nexec '${process.execPath}' '${join(ROOT, 'dist/server/main.js')}' "$@"\n`
+  writeFileSync(join(folder, 'npx'), npx, { mode: 0o755 })
+  const ports = new Map<string, number>()
+  for (const port of ['6400', '4747', '4748', '4749']) ports.set(port, await freePort())
+  const here = (text: string) => text.replace(/\b(6400|474[789])\b/g, (port) => String(ports.get(port)))
+  const env = { PATH: `${folder}:${process.env['PATH']}`, FANFARE_URL: here('ws://127.0.0.1:4747') }
+  const [start = '', use = ''] = blocksOf('Three hubs on your own machine')
+  const hubs = shell(`${here(start).replace(/^npm install .*$/m, '')}wait`, env, folder)
+  await hubs.said('stderr', /(?:"msg":"listening"[\s\S]*?){3}/)
+  const output = []
+  for (const line of here(use).trim().split('\n')) {
+    const command = shell(line, env, folder)
+    expect([await command.exit, command.stderr]).toEqual([0, expect.not.stringMatching('fanfare:')])
+    output.push(command.stdout)
+  }
+  const [nodes, , , message] = output
+  for (const name of ['one', 'two', 'three']) expect(nodes).toMatch(new RegExp(`^${name} `, 'm'))
+  expect(JSON.parse(message as string)).toMatchObject({ topic: 'notes.a', data: 'hello' })
 })
 
 it.runIf(which('systemd-analyze'))('systemd finds nothing wrong with the unit', () => {
@@ -85,9 +107,7 @@ it('the commands of the page move a hub to a cluster and back', async () => {
   const folder = folderOf()
   const here = (text: string) =>
     text.replaceAll('/var/lib', folder).replaceAll('redis://127.0.0.1:6379', redis.url).split(' ')
-  const [, section = ''] = page('cluster.md').split('\n## Moving to a cluster and back\n')
-  const blocks = section.split('\n## ')[0]?.matchAll(/(?<=```console\n)[\s\S]*?(?=```)/g) ?? []
-  const lines = [...blocks].flatMap(([block]) => block.trim().split('\n'))
+  const lines = blocksOf('Moving to a cluster and back').flatMap((block) => block.trim().split('\n'))
   expect(lines).toHaveLength(6)
   let hub = await serve(['--data', join(folder, 'fanfare')])
   await clientAt(hub.url, (client) => client.admin.streams.declare({ name: 'orders', topics: ['orders.#'] }))
@@ -113,6 +133,12 @@ it('the commands of the page move a hub to a cluster and back', async () => {
   }
   expect(duplicates).toEqual([false, true, true])
 })
+
+/** The commands of a section of the page. */
+function blocksOf(heading: string): string[] {
+  const [, section = ''] = page('cluster.md').split(`\n## ${heading}\n`)
+  return Array.from(section.split('\n## ')[0]?.matchAll(/(?<=```console\n)[\s\S]*?(?=```)/g) ?? [], ([block]) => block)
+}
 
 async function clientAt(url: string, use: (client: Client) => Promise<unknown>): Promise<void> {
   const client = connect(url)

@@ -151,10 +151,13 @@ describe('hubs of a cluster, as processes', () => {
     await client.admin.streams.delete('s')
   })
 
-  it('refuse a wrong password, a Redis that is too old, and one that does not answer', async () => {
+  it('refuse a wrong password, a database that is not there, a Redis that is too old, and one that does not answer', async () => {
     const redis = await redisOf('--requirepass', 'secret')
     const wrong = HubProcess.refusal({ cluster: redis.url.replace('//', '//:guessed-password@') })
     const none = HubProcess.refusal({ cluster: redis.url })
+    const { url } = await redisOf('--databases', '2')
+    const noDatabase = HubProcess.refusal({ cluster: `${url}/2` })
+    await node(`${url}/1`)
     const old = HubProcess.refusal({ cluster: await strangeRedis('6.2.7') })
     const silent = HubProcess.refusal({ cluster: await strangeRedis(undefined) })
     for (const end of [await wrong, await none]) {
@@ -162,6 +165,8 @@ describe('hubs of a cluster, as processes', () => {
       expect(end.stderr).toContain('refuses the user or password')
       expect(end.stderr).not.toContain('guessed-password')
     }
+    expect((await noDatabase).code).toBe(2)
+    expect((await noDatabase).stderr).toContain('bad_config: Redis has no database 2. Its setting "databases"')
     expect((await old).code).toBe(2)
     expect((await old).stderr).toContain('cluster needs Redis 7.0 or newer (got 6.2.7)')
     expect((await silent).code).toBe(1)

@@ -19,15 +19,12 @@ export async function checkServers(all: readonly Redis[], key: string, permissio
 
 /** Whether it is the node of a Redis Cluster that holds a key, if it is one of those. Gives the run id of the server. */
 async function checkServer(redis: Redis, key: string): Promise<string> {
+  const { db } = redis.options
+  // `ioredis` goes on in database 0 if there is none of that number, with the data of another cluster perhaps.
+  if (db) await redis.select(db).catch(unlessNotPermitted)
   // Another node of a Redis Cluster answers MOVED.
-  await redis.exists(key).catch((error) => {
-    if (!isNotPermitted(error)) throw error
-  })
-  // A lack of permissions is reported for all of them at once.
-  const info = await redis.info().catch((error) => {
-    if (isNotPermitted(error)) return ''
-    throw error
-  })
+  await redis.exists(key).catch(unlessNotPermitted)
+  const info = (await redis.info().catch(unlessNotPermitted)) ?? ''
   const version = /redis_version:((\d+)\.\S*)/.exec(info)
   if (version && Number(version[2]) < OLDEST_REDIS) {
     throw new FanfareError(
@@ -40,6 +37,11 @@ async function checkServer(redis: Redis, key: string): Promise<string> {
   return /^run_id:(\w+)/m.exec(info)?.[1] ?? ''
 }
 
+/** A lack of permissions is reported for all of them at once. */
+function unlessNotPermitted(error: unknown): undefined {
+  if (!isNotPermitted(error)) throw error
+}
+
 /** The error of the table for what Redis or the network said. */
 export function known(error: unknown, address: RedisAddress, permissions: Permissions): FanfareError {
   if (error instanceof FanfareError) return error
@@ -47,6 +49,10 @@ export function known(error: unknown, address: RedisAddress, permissions: Permis
   if (isNotPermitted(error)) return permissions.refusal(text)
   if (/WRONGPASS|NOAUTH|invalid username-password/.test(text)) {
     return new FanfareError('bad_config', `Redis refuses the user or password of the cluster: ${text}.`)
+  }
+  if (/DB index is out of range/.test(text)) {
+    const text = `Redis has no database ${address.db}. Its setting "databases" is how many it has: name a lower number in cluster.`
+    return new FanfareError('bad_config', text)
   }
   const what = error instanceof Error && error.name === 'ReplyError' ? 'refuses a command' : 'cannot be reached'
   return new FanfareError('cluster_unreachable', `Redis at ${whereRedisIs(address)} ${what}: ${text}.`)

@@ -1,9 +1,9 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
-import type { ConnectionInfo, EndedConnection } from '../../../shared/sys.ts'
+import { type ConnectionInfo, type EndedConnection, hubName } from '../../../shared/sys.ts'
 import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { bytes, connectionName, count, counted, duration, isolated } from '../format.ts'
-import { hubNow } from '../hub.ts'
+import { hubNow, model } from '../hub.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, facts, figure, fill, heading, moment, unanswered, verdict } from '../parts.ts'
@@ -68,7 +68,9 @@ function details(info: ConnectionInfo | EndedConnection): TemplateResult {
       <section><h2>Details</h2><div class="panel">${facts([
         ['Connection', html`<span class="name">${connection}</span>`],
         ['Client', info.client || 'no name given'],
+        ['User', info.subject ?? 'anonymous'],
         ['Address', address],
+        ...((model.hub?.nodes ?? 1) > 1 ? ([['Hub', hubName(info.node)]] as const) : []),
         [
           'Connected',
           html`${moment(connectedAt)}, ${duration((ended?.endedAt ?? now) - connectedAt)} ${ended ? 'before it ended' : 'ago'}`,
