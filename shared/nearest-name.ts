@@ -1,11 +1,10 @@
 /**
- * The known name that another one was probably meant to be: the other with different capitals, with one or two letters mistyped, or without its end. An end
- * counts after a single letter, because a name may begin with the whole of a shorter one that is known too.
+ * The known name that another one was probably meant to be: the other with one or two letters mistyped, or without its end. An end counts after a single
+ * letter, because a name may begin with the whole of a shorter one that is known too.
  */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const near = (most: number) => known.find((each) => isNear(name, each, Math.min(most, name.length / 2)))
-  const same = known.find((each) => each.toLowerCase() === name.toLowerCase())
-  return same ?? near(1) ?? known.find((each) => name.startsWith(each)) ?? near(2)
+  return near(1) ?? known.find((each) => name.startsWith(each)) ?? near(2)
 }
 
 /** A question that names the nearest known name, to follow a sentence; empty if there is none. */
