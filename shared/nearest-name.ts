@@ -16,7 +16,7 @@ export function didYouMean(name: string, known: readonly string[]): string {
 /** Whether at most this many letters have to be added, left out or replaced. */
 function isNear(a: string, b: string, edits: number): boolean {
   if (a === b) return true
-  if (edits < 1 || Math.abs(a.length - b.length) > edits) return false
+  if (edits < 1) return false
   let at = 0
   while (a[at] === b[at]) at++
   const [restA, restB] = [a.slice(at), b.slice(at)]
