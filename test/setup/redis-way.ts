@@ -72,7 +72,7 @@ export class RedisWay {
     const carry = (from: Socket, to: Socket) => {
       from.on('error', () => {})
       from.on('data', (chunk) => {
-        if (from === near && /subscribe/i.test(chunk.toString('latin1'))) line.direction = 'hearing'
+        if (from === near && /\$9\r\nsubscribe\r/i.test(chunk.toString('latin1'))) line.direction = 'hearing'
         // Timers of one length keep their order.
         setTimeout(() => to.write(chunk), this.delayMs)
       })
