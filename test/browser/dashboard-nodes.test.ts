@@ -1,5 +1,6 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { connect } from '../../client/node.ts'
 import { startHub } from '../../server/index.ts'
 import { launchBrowser, PAGE_TIMEOUT_MS } from '../setup/browser.ts'
 import { RedisServer } from '../setup/redis-server.ts'
@@ -56,6 +57,18 @@ it('lists the hubs of a cluster, marks its own, and says when it is cut off', as
     await redis.start()
     await expect.poll(() => rows.count()).toBe(2)
   }
+})
+
+it('says on which hub a connection is', async () => {
+  const [east, west] = await Promise.all(['east', 'west'].map((nodeName) => hub({ cluster: redis.url, nodeName })))
+  if (!east || !west) throw new Error('no hubs')
+  const client = connect(`ws://127.0.0.1:${east}`, { name: 'a page' })
+  onTestFinished(async () => void (await client.close()))
+  await client.ready()
+  const page = await overviewOf(west)
+  await page.goto(`http://127.0.0.1:${west}/#/connections`)
+  await page.getByRole('link', { name: 'a page' }).click()
+  await page.getByText(`east 127.0.0.1:${east}`).waitFor()
 })
 
 it('shows nothing of it on a single hub', async () => {
