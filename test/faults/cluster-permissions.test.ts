@@ -9,7 +9,7 @@ const PATTERNS = RIGHTS.filter((right) => /^[~&]/.test(right))
 const COMMANDS = RIGHTS.filter((right) => right.startsWith('+'))
 const SOURCES = new URL('../../server/', import.meta.url).pathname
 
-describe('a hub whose Redis user', () => {
+describe('a hub', () => {
   let redis: RedisServer
 
   beforeAll(async () => {
@@ -17,7 +17,7 @@ describe('a hub whose Redis user', () => {
     return () => redis.stop()
   })
 
-  it('may do what the documentation says has streams, queues, dead letters and cursors, beside another hub', async () => {
+  it('has streams, queues, dead letters and cursors with the permissions of the documentation', async () => {
     const durable = await durableRedis()
     await permit(durable, RIGHTS)
     const [a, b] = await Promise.all([hubOn(durable), hubOn(durable)])
@@ -53,7 +53,7 @@ describe('a hub whose Redis user', () => {
     await publisher.admin.streams.delete('s')
   })
 
-  it('may do all that the documentation says is permitted every command that the hub uses', () => {
+  it('uses no command that the documentation does not permit', () => {
     const used = new Set<string>()
     for (const folder of ['broker/redis', 'bus/redis'].map((path) => join(SOURCES, path))) {
       const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
@@ -66,7 +66,7 @@ describe('a hub whose Redis user', () => {
   })
 
   it.each(COMMANDS.filter((right) => right !== '+config|get'))(
-    'lacks %s names it, and what permits it',
+    'without %s names it, and what permits it',
     async (right) => {
       await permit(
         redis,
@@ -84,7 +84,7 @@ describe('a hub whose Redis user', () => {
     },
   )
 
-  it.each(PATTERNS)('lacks %s names it, and what permits it', async (pattern) => {
+  it.each(PATTERNS)('without %s names it, and what permits it', async (pattern) => {
     await permit(
       redis,
       RIGHTS.filter((each) => each !== pattern),
@@ -102,21 +102,21 @@ describe('a hub whose Redis user', () => {
     ['@hash', 'HDEL, HGETALL, HSET, HEXISTS, HGET, HINCRBY, HLEN, HMGET, HSCAN, HSETNX'],
     ['@set', 'SADD, SCARD, SISMEMBER, SMEMBERS, SMISMEMBER, SRANDMEMBER, SREM'],
     ['@list', 'LINDEX, LLEN, LPOP, LRANGE, LTRIM, RPUSH'],
-  ])('may do everything but %s is told which commands are missing', async (category, names) => {
+  ])('without %s names each command that is missing', async (category, names) => {
     await permit(redis, ['on', '>secret', ...PATTERNS, '+@all', `-${category}`])
     const error = await refusal(redis)
     expect(error.message).toContain(`needs: ${names}. Permit it`)
     await cured(redis, error)
   })
 
-  it('may do nothing is told the rule of the documentation', async () => {
+  it('without any permission quotes the rule of the documentation', async () => {
     await permit(redis, ['on', '>secret'])
     const { message } = await refusal(redis)
     const told = message.slice(message.indexOf('ACL SETUSER')).split(' ').slice(3)
     expect(told.toSorted()).toEqual([...PATTERNS, ...COMMANDS].filter((right) => right !== '+config|get').toSorted())
   })
 
-  it('may use all keys and channels, and only scripts, is told the commands, and no patterns', async () => {
+  it('with all keys and channels names only the missing commands', async () => {
     await permit(redis, ['on', '>secret', 'allkeys', 'allchannels', '-@all', '+script|load', '+evalsha', '+publish'])
     const error = await refusal(redis)
     expect(error.message).toContain('needs: EXISTS, HDEL, ')
@@ -124,7 +124,7 @@ describe('a hub whose Redis user', () => {
     await cured(redis, error)
   })
 
-  it('may only read its keys is told which', async () => {
+  it('names the keys that its Redis user can read but not write', async () => {
     await permit(
       redis,
       RIGHTS.map((right) => right.replace(/^~\{/, '%R~{')),
@@ -134,20 +134,20 @@ describe('a hub whose Redis user', () => {
     await cured(redis, error)
   })
 
-  it('may not choose the database says so', async () => {
+  it('without SELECT says that it cannot choose a database', async () => {
     await permit(redis, RIGHTS)
     const { message } = await refusal(redis, '/3')
     expect(message).toMatch(/'select' command\. Permit it in Redis: ACL SETUSER hub .*\+select/)
   })
 
-  it('has another password says so in one sentence', async () => {
+  it('refuses a wrong password in one sentence', async () => {
     await permit(redis, [...RIGHTS, 'resetpass', '>another'])
     const error = await refusal(redis)
     expect(error).toMatchObject({ code: 'bad_config' })
     expect(error.message).toMatch(/refuses the user or password of the cluster: WRONGPASS [^.]*\.$/)
   })
 
-  it('may not use CONFIG GET has no streams, and says what permits them', async () => {
+  it('without CONFIG GET has no streams, and says what permits them', async () => {
     const durable = await durableRedis()
     await permit(
       durable,
@@ -158,7 +158,7 @@ describe('a hub whose Redis user', () => {
     await expect(declared).rejects.toThrow(/does not permit CONFIG GET.*Permit it \(ACL SETUSER with \+config\|get\)/)
   })
 
-  it('loses a permission is not ready, says why, and goes on once it is permitted again', async () => {
+  it('that loses a permission is not ready, says why, and goes on when it is permitted again', async () => {
     const own = await redisOf()
     await permit(own, RIGHTS)
     const hub = await hubOn(own, { clusterDurability: 'relaxed' })
@@ -178,7 +178,7 @@ describe('a hub whose Redis user', () => {
     await expect.poll(() => seen.at(-1)).toBe(2)
   })
 
-  it('loses a permission has no queue damaged by it', async () => {
+  it('that loses a permission does not take a queue for damaged', async () => {
     const own = await redisOf()
     await permit(own, RIGHTS)
     const hub = await hubOn(own, { clusterDurability: 'relaxed' })

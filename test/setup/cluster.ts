@@ -9,11 +9,11 @@ import { CuttableProxy } from './cuttable-proxy.ts'
 import { HubProcess } from './hub-process.ts'
 import { RedisServer } from './redis-server.ts'
 
-/** Tests that take long also run: those that wait for a node to lapse, or for Redis to load or fail over. */
 const PAGE = readFileSync(new URL('../../docs/operations/cluster.md', import.meta.url), 'utf8')
 /** What the documentation has `ACL SETUSER hub` say: the user `hub`, the password `secret`, the prefix `fanfare`. */
 export const RIGHTS = (/(?<=^ACL SETUSER hub ).*$/m.exec(PAGE) as RegExpExecArray)[0].split(' ')
 
+/** Tests that take long also run: those that wait for a node to lapse, or for Redis to load or fail over. */
 export const SLOW = process.env['CLUSTER_SLOW'] !== undefined
 
 /** A Redis that ends with the test. */
