@@ -1,6 +1,6 @@
 /** How often it is looked at, in milliseconds. */
 const LOOK_MS = 250
-/** So long a busy hub does not stand still; and no client leaves sooner because its hub is silent. */
+/** A hub that is only busy runs more often than this, and with a usual `pingInterval` no client leaves sooner because its hub is silent. */
 const STANDSTILL_MS = 2_000
 
 /** Notices that this process did not run for a while: it was stopped, or its machine was. */
