@@ -4,13 +4,14 @@ import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
 import type { Delivery, DeliveryId, Ending, Settlement } from '../broker.ts'
 import { type Fate, fateOf } from '../rules/fate.ts'
-import { AckBatch, seqsOf } from './ack-batch.ts'
+import { AckBatch, type Packed, seqsOf } from './ack-batch.ts'
 import { listOf, type OpResult, valuesOf } from './answers.ts'
 import { BACK_AT_ONCE, ENDING_MICROS, GIVING_BACK_MICROS, LEASE_MICROS, LONG_MICROS } from './costs.ts'
+import { type Given, givenIn, type Wire } from './given.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import type { QueueMirror } from './queue-mirror.ts'
-import { partsOfWhole, readBody, storedAttributes } from './queue-record.ts'
+import { readBody } from './queue-record.ts'
 import type { StreamReads } from './stream-reads.ts'
 import type { Turns } from './turns.ts'
 
@@ -29,18 +30,9 @@ interface Held {
   readonly seq: number
   /** That failed before this one. */
   readonly attempts: number
-  /** What it takes in the queue, if it is whole in Redis. */
-  wholeBytes: number | undefined
+  readonly packed: Packed | undefined
   /** Undefined unless its settlement is under way: then what to do once that has an outcome. */
   afterEnding: (() => void)[] | undefined
-}
-
-/** What a lease has brought. `attempts`: that failed before. */
-interface Given {
-  readonly seq: number
-  readonly attempts: number
-  readonly lastError: string | undefined
-  readonly isWhole: boolean
 }
 
 /**
@@ -104,14 +96,14 @@ export class QueueLeases {
     }
     const given = givenIn(result)
     if (given.length === 0 || lessee !== this.lessee) return []
-    mirror.leaseMicros = given[0]?.isWhole ? LEASE_MICROS.whole : LEASE_MICROS.inParts
-    const ids = given.map(({ seq, attempts }) =>
-      this.hold({ mirror, seq, attempts, wholeBytes: undefined, afterEnding: undefined }),
+    mirror.leaseMicros = given[0]?.packed ? LEASE_MICROS.packed : LEASE_MICROS.inParts
+    const ids = given.map(({ seq, attempts, packed }) =>
+      this.hold({ mirror, seq, attempts, packed, afterEnding: undefined }),
     )
     try {
-      if (!result.bodies) return this.deliveriesOf(mirror, given, await this.bodiesOf(mirror, seqsOf(given)), ids)
-      const bodies = result.bodies.map((body, at) => (body && given[at]?.isWhole ? this.bodyOf(body, ids[at]) : body))
-      return this.deliveriesOf(mirror, given, bodies, ids)
+      // The turn was sent again: what is leased is not kept with its answer.
+      const wires = result.bodies ? given.map(({ wire }) => wire) : await this.wiresOf(mirror, seqsOf(given))
+      return this.deliveriesOf(mirror, given, wires, ids)
     } catch (error) {
       this.giveBack(ids)
       if (error instanceof FanfareError) return []
@@ -128,26 +120,18 @@ export class QueueLeases {
     return this.last
   }
 
-  /** Of one that is whole; and notes what it takes. */
-  private bodyOf(whole: Buffer, id: number | undefined): Buffer {
-    const { header, body } = partsOfWhole(whole)
-    const held = this.held.get(id as number)
-    if (held) held.wholeBytes = storedAttributes(header).bytes
-    return body
-  }
-
   private deliveriesOf(
     mirror: QueueMirror,
     given: readonly Given[],
-    bodies: readonly (Buffer | null)[],
+    wires: readonly (Wire | undefined)[],
     ids: readonly number[],
   ): Delivery[] {
     const deliveries: Delivery[] = []
     const unreadable: number[] = []
     for (const [at, { seq, attempts, lastError }] of given.entries()) {
-      const message = readBody(bodies[at])
+      const wire = wires[at]
       const id = ids[at] as number
-      if (message) deliveries.push({ id, seq, wire: message.wire, attempt: attempts + 1, lastError })
+      if (wire !== undefined) deliveries.push({ id, seq, wire, attempt: attempts + 1, lastError })
       else if (this.held.delete(id)) unreadable.push(seq)
     }
     if (unreadable.length > 0) this.setAside(mirror, unreadable)
@@ -160,15 +144,16 @@ export class QueueLeases {
     this.turns.task(op, { frees: true }).catch(() => this.uncertain.add(mirror))
   }
 
-  private async bodiesOf({ number }: QueueMirror, seqs: readonly number[]): Promise<(Buffer | null)[]> {
-    return (await this.reads.run(QUEUE_LOOK, 'bodies', number, ...seqs)) as (Buffer | null)[]
+  private async wiresOf({ number }: QueueMirror, seqs: readonly number[]): Promise<(Wire | undefined)[]> {
+    const bodies = (await this.reads.run(QUEUE_LOOK, 'bodies', number, ...seqs)) as (Buffer | null)[]
+    return bodies.map((body) => readBody(body)?.wire)
   }
 
   /** The wire form of a message on lease. */
-  async wireOf(delivery: DeliveryId): Promise<string | Uint8Array | undefined> {
+  async wireOf(delivery: DeliveryId): Promise<Wire | undefined> {
     const held = this.held.get(delivery)
-    const [body] = held ? await this.bodiesOf(held.mirror, [held.seq]) : []
-    return readBody(body)?.wire
+    const [wire] = held ? await this.wiresOf(held.mirror, [held.seq]) : []
+    return wire
   }
 
   settle(settlement: Settlement, mirror: QueueMirror | undefined): void {
@@ -353,18 +338,6 @@ export class QueueLeases {
 /** Such acks go together. */
 function isPlainAck({ drafts }: Settlement, { kind }: Fate): boolean {
   return drafts.length === 0 && kind === 'done'
-}
-
-function givenIn({ g, n, f }: OpResult): Given[] {
-  const given = listOf(g).map((seq): Given => ({ seq: Number(seq), attempts: 0, lastError: undefined, isWhole: false }))
-  for (const [from, count] of listOf(n)) {
-    for (let at = from; at < from + count; at++) given[at] = { ...(given[at] as Given), isWhole: true }
-  }
-  for (const [at, attempts, error] of listOf(f)) {
-    const { seq } = given[at] as Given
-    given[at] = { seq, attempts, lastError: error === false ? undefined : error, isWhole: false }
-  }
-  return given
 }
 
 /** As `q.ending` in `lua/queues.ts` takes them. */
