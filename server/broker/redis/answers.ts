@@ -46,6 +46,8 @@ export interface OpResult {
   readonly g?: readonly (string | readonly [number, number])[]
   readonly f?: readonly Failed[]
   readonly first?: number
+  /** What they take in the queue. */
+  readonly bytes?: number
   /** These messages and batches; null for one that is gone. */
   readonly bodies?: readonly (Buffer | null)[]
   /** What goes to something that is damaged: the place of the first draft, how many, the number of the stream or queue. */

@@ -6,7 +6,7 @@ import type { Delivery, DeliveryId, Ending, Settlement } from '../broker.ts'
 import { type Fate, fateOf } from '../rules/fate.ts'
 import { AckBatch, type Packed, seqsOf } from './ack-batch.ts'
 import { listOf, type OpResult, valuesOf } from './answers.ts'
-import { BACK_AT_ONCE, ENDING_MICROS, GIVING_BACK_MICROS, LEASE_MICROS, LONG_MICROS } from './costs.ts'
+import { BACK_AT_ONCE, BACK_BYTES, ENDING_MICROS, GIVING_BACK_MICROS, LEASE_MICROS, LONG_MICROS } from './costs.ts'
 import { type Given, givenIn, type Wire } from './given.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
@@ -15,8 +15,9 @@ import { readBody } from './queue-record.ts'
 import type { StreamReads } from './stream-reads.ts'
 import type { Turns } from './turns.ts'
 
-/** Messages that one op leases. */
+/** Messages that one op leases, and bytes after which it leases no more. */
 const LEASED_AT_ONCE = 300
+const LEASED_BYTES = 512 * 1024
 
 /** What the attempt of a node ended in that gave no sign of life. */
 const NODE_LOST = 'The hub of the consumer was lost.'
@@ -64,18 +65,23 @@ export class QueueLeases {
     let left = bytes
     while (deliveries.length < count && left > 0) {
       const wanted = Math.min(LEASED_AT_ONCE, count - deliveries.length)
-      const some = await this.leaseSome(mirror, wanted, left)
+      const { some, isCut } = await this.leaseSome(mirror, wanted, Math.min(LEASED_BYTES, left))
       for (const each of some) {
         deliveries.push(each)
         left -= each.wire.length
       }
-      if (some.length < wanted) break
+      if (some.length < wanted && !isCut) break
     }
     mirror.isHungry = deliveries.length === 0
     return deliveries
   }
 
-  private async leaseSome(mirror: QueueMirror, count: number, bytes: number): Promise<Delivery[]> {
+  /** `isCut`: the bytes ended it, and there may be more. */
+  private async leaseSome(
+    mirror: QueueMirror,
+    count: number,
+    bytes: number,
+  ): Promise<{ some: readonly Delivery[]; isCut: boolean }> {
     const { lessee } = this
     const op = { name: 'qlease', args: [mirror.number, count, bytes, lessee], micros: count * mirror.leaseMicros }
     // A queue that is busy has no other moment without a lease under way.
@@ -88,14 +94,14 @@ export class QueueLeases {
       // It is asked for again, once there is a link.
       if (!(error instanceof FanfareError)) throw error
       this.uncertain.add(mirror)
-      return []
+      return NOTHING
     } finally {
       const left = (this.asking.get(mirror) ?? 1) - 1
       if (left > 0) this.asking.set(mirror, left)
       else this.asking.delete(mirror)
     }
     const given = givenIn(result)
-    if (given.length === 0 || lessee !== this.lessee) return []
+    if (given.length === 0 || lessee !== this.lessee) return NOTHING
     mirror.leaseMicros = given[0]?.packed ? LEASE_MICROS.packed : LEASE_MICROS.inParts
     const ids = given.map(({ seq, attempts, packed }) =>
       this.hold({ mirror, seq, attempts, packed, afterEnding: undefined }),
@@ -103,10 +109,10 @@ export class QueueLeases {
     try {
       // The turn was sent again: what is leased is not kept with its answer.
       const wires = result.bodies ? given.map(({ wire }) => wire) : await this.wiresOf(mirror, seqsOf(given))
-      return this.deliveriesOf(mirror, given, wires, ids)
+      return { some: this.deliveriesOf(mirror, given, wires, ids), isCut: (result.bytes ?? 0) >= bytes }
     } catch (error) {
       this.giveBack(ids)
-      if (error instanceof FanfareError) return []
+      if (error instanceof FanfareError) return NOTHING
       throw error
     }
   }
@@ -244,7 +250,7 @@ export class QueueLeases {
   }
 
   giveBack(deliveries: readonly DeliveryId[]): void {
-    const byMirror = new Map<QueueMirror, number[]>()
+    const byMirror = new Map<QueueMirror, Held[]>()
     for (const id of deliveries) {
       const held = this.held.get(id)
       if (!held) continue
@@ -253,14 +259,13 @@ export class QueueLeases {
         continue
       }
       this.held.delete(id)
-      const seqs = byMirror.get(held.mirror)
-      if (seqs) seqs.push(held.seq)
-      else byMirror.set(held.mirror, [held.seq])
+      const others = byMirror.get(held.mirror)
+      if (others) others.push(held)
+      else byMirror.set(held.mirror, [held])
     }
-    for (const [mirror, seqs] of byMirror) {
-      for (let at = 0; at < seqs.length; at += BACK_AT_ONCE) {
-        const some = seqs.slice(at, at + BACK_AT_ONCE)
-        const args = [mirror.number, this.lessee, ...some]
+    for (const [mirror, all] of byMirror) {
+      for (const some of inOps(all)) {
+        const args = [mirror.number, this.lessee, ...seqsOf(some)]
         const op = { name: 'qback', args, micros: some.length * GIVING_BACK_MICROS }
         const back = this.turns.task(op, { frees: true })
         back.catch(() => this.uncertain.add(mirror))
@@ -333,6 +338,23 @@ export class QueueLeases {
       await Promise.all(ends)
     }
   }
+}
+
+const NOTHING = { some: [], isCut: false }
+
+/** What one op gives back. Messages that leave their batch are written once more. */
+function* inOps(all: readonly Held[]): Iterable<Held[]> {
+  let some: Held[] = []
+  let bytes = 0
+  for (const held of all) {
+    some.push(held)
+    bytes += held.packed?.bytes ?? 0
+    if (some.length < BACK_AT_ONCE && bytes < BACK_BYTES) continue
+    yield some
+    some = []
+    bytes = 0
+  }
+  if (some.length > 0) yield some
 }
 
 /** Such acks go together. */
