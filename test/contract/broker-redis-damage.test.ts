@@ -127,6 +127,51 @@ describe('a message of a queue in Redis', () => {
     expect(await broker.queues(['q'])).toMatchObject([{ depth: 0, bytes: 0 }])
   })
 
+  it.each([
+    ['was overwritten', () => 'rubbish'],
+    ['is empty', () => ''],
+    ['was cut', (batch: string) => batch.slice(0, -3)],
+    ['says another length', (batch: string) => batch.replace(/^(\d+ \d+ \d+ \d+ \d+ \d+) \d+/, '$1 7')],
+    ['says another count', (batch: string) => batch.replace(/^(\d+) \d+/, '$1 9')],
+  ])('whose batch %s is set aside with it, and those of other batches are delivered', async (_, damage) => {
+    const { broker, act } = await brokerWithQueues()
+    await Promise.all(range(0, 150).map((n) => enqueue(broker, n)))
+    const batches = (await act('LRANGE', at(':n'), '0', '-1')) as string[]
+    const [first = 0, count = 0] = (batches[1] as string).split(' ').map(Number)
+    await act('LSET', at(':n'), '1', damage(batches[1] as string))
+    const left = range(0, 150).filter((n) => n < first || n >= first + count)
+    expect(new Set(await consumed(broker))).toEqual(new Set(left))
+    expect(await act('HLEN', '{test}:unreadable')).toBe(1)
+    expect(await broker.queues(['q'])).toMatchObject([{ depth: 0, ready: 0, bytes: 0, droppedTotal: count }])
+  })
+
+  it('whose batch is damaged while it is on lease is set aside, and those of other batches are settled', async () => {
+    const { broker, act } = await brokerWithQueues()
+    await Promise.all(range(0, 150).map((n) => enqueue(broker, n)))
+    const deliveries = await leaseFrom(broker, 'q', 150)
+    await act('HSET', at(':nl'), '0', 'rubbish')
+    await act('DEL', at(':nc'))
+    const settled = deliveries.map((delivery, n) =>
+      settleAt(broker, delivery, n % 2 === 0 ? { kind: 'ack' } : { kind: 'nack', error: 'no', delayMs: 0 }),
+    )
+    await Promise.all(settled)
+    const left = await consumed(broker)
+    expect(left.every((n) => Number(n) % 2 === 1 && Number(n) >= 11)).toBe(true)
+    expect(left.length).toBeGreaterThan(30)
+    expect(await broker.queues(['q'])).toMatchObject([{ depth: 0, inFlight: 0, bytes: 0 }])
+    expect(await act('HGET', '{test}:unreadable', '1:leased-0')).toBe('rubbish')
+  })
+
+  it('whose list of batches was deleted is gone, and the queue goes on', async () => {
+    const { broker, act } = await brokerWithQueues()
+    await Promise.all(range(0, 20).map((n) => enqueue(broker, n)))
+    await act('DEL', at(':n'))
+    expect(await leaseFrom(broker)).toEqual([])
+    await enqueue(broker, 'next')
+    expect(await consumed(broker)).toEqual(['next'])
+    expect(await broker.queues(['q'])).toMatchObject([{ depth: 0, bytes: 0, droppedTotal: 20 }])
+  })
+
   it('whose group, or failure, cannot be read is delivered in its order', async () => {
     const { broker, act } = await brokerWithQueues()
     for (const n of range(0, 6)) await enqueue(broker, n, { key: 'k' })

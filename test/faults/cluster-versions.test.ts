@@ -20,11 +20,11 @@ it('a hub neither starts on data of another format, nor goes on when that appear
   await client.enqueue('jobs', 1)
   const kept = async () => JSON.stringify(await command(redis, 'HMGET', META, 'commit', 'gen', 'space', 'format'))
 
-  await command(redis, 'HSET', META, 'format', '3')
+  await command(redis, 'HSET', META, 'format', '4')
   const before = await kept()
   const { code, stderr } = await HubProcess.refusal({ cluster: redis.url, config })
   expect(code).toBe(2)
-  expect(stderr).toMatch(/bad_config.*have format 3, and this version knows format 2 only/)
+  expect(stderr).toMatch(/bad_config.*have format 4, and this version knows format 3 only/)
   const refused = await Promise.allSettled([client.publish('log', 2), client.enqueue('jobs', 2)])
   for (const each of refused) {
     expect(each).toMatchObject({
@@ -34,7 +34,7 @@ it('a hub neither starts on data of another format, nor goes on when that appear
   await readyIs(hub, 503)
   expect(await kept()).toBe(before)
 
-  await command(redis, 'HSET', META, 'format', '2')
+  await command(redis, 'HSET', META, 'format', '3')
   await readyIs(hub, 200)
   await client.publish('log', 3)
   await client.enqueue('jobs', 3)

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { type Hub, type HubOptions, startHub } from '../../server/index.ts'
+import { BUNDLE } from './hub-bundle.ts'
 import { OwnProcess } from './own-process.ts'
 
 /** The built command `fanfare`. */
@@ -38,7 +39,7 @@ export async function hubHere(options: HubOptions = {}): Promise<{ hub: Hub; por
 export async function serve(args: readonly string[] = [], env?: Record<string, string>) {
   const defaults = [['--port', '0'] as const, ['--data', 'memory'] as const]
   const missing = defaults.filter(([flag]) => !args.includes(flag)).flat()
-  const command = fanfare(['serve', ...missing, ...args], env)
+  const command = fanfare(['serve', ...missing, ...args], env, BUNDLE)
   const port = Number((await command.said('stderr', /"port":(\d+)[,}]/))[1])
   return { command, port, url: `ws://127.0.0.1:${port}` }
 }

@@ -2,6 +2,7 @@ import type { FanfareError } from '../../../shared/errors.ts'
 import { listOf, type OpResult } from './answers.ts'
 import { ACK_MICROS, LONG_MICROS } from './costs.ts'
 import type { Argument } from './link.ts'
+import type { LeasedBatch } from './queue-batch.ts'
 import type { Op } from './writer.ts'
 
 /** Acks that one op takes. */
@@ -12,30 +13,36 @@ export class AckBatch implements Op {
   readonly name = 'qack'
   isOpen = true
   private readonly head: readonly Argument[]
-  private readonly whole: Acked[] = []
+  private readonly packed: Acked[] = []
   private readonly inParts: Acked[] = []
-  private wholeBytes = 0
+  private packedBytes = 0
+  /** How many of each batch. */
+  private readonly batches = new Map<LeasedBatch, number>()
 
   constructor(queue: number, lessee: string) {
     this.head = [queue, lessee]
   }
 
   get micros(): number {
-    return this.whole.length * ACK_MICROS.whole + this.inParts.length * ACK_MICROS.inParts
+    return this.packed.length * ACK_MICROS.packed + this.inParts.length * ACK_MICROS.inParts
   }
 
-  add({ seq, wholeBytes }: Ackable, done: (lost: boolean) => void, failed: (error: FanfareError) => void): void {
-    const list = wholeBytes === undefined ? this.inParts : this.whole
+  add({ seq, packed }: Ackable, done: (lost: boolean) => void, failed: (error: FanfareError) => void): void {
+    const list = packed ? this.packed : this.inParts
     list.push({ seq, done, failed })
-    this.wholeBytes += wholeBytes ?? 0
-    const isFull = this.whole.length + this.inParts.length >= ACKS_AT_ONCE || this.micros >= LONG_MICROS
+    if (packed) {
+      this.packedBytes += packed.bytes
+      this.batches.set(packed.batch, (this.batches.get(packed.batch) ?? 0) + 1)
+    }
+    const isFull = this.packed.length + this.inParts.length >= ACKS_AT_ONCE || this.micros >= LONG_MICROS
     if (isFull) this.isOpen = false
   }
 
   get args(): readonly Argument[] {
     this.isOpen = false
-    const { head, whole, wholeBytes, inParts } = this
-    return [...head, whole.length, wholeBytes, ...seqsOf(whole), ...seqsOf(inParts)]
+    const { head, packed, packedBytes, batches, inParts } = this
+    const counts = [...batches].flatMap(([{ first, count }, some]) => [first, count, some])
+    return [...head, packed.length, packedBytes, batches.size, ...counts, ...seqsOf(packed), ...seqsOf(inParts)]
   }
 
   answered(result: OpResult): void {
@@ -48,14 +55,19 @@ export class AckBatch implements Op {
   }
 
   private get all(): Acked[] {
-    return [...this.whole, ...this.inParts]
+    return [...this.packed, ...this.inParts]
   }
 }
 
-/** `wholeBytes`: what it takes in the queue, if it is whole in Redis. */
 interface Ackable {
   readonly seq: number
-  readonly wholeBytes: number | undefined
+  readonly packed: Packed | undefined
+}
+
+/** Of a message that is in a batch: which one, and what it takes in the queue. */
+export interface Packed {
+  readonly batch: LeasedBatch
+  readonly bytes: number
 }
 
 interface Acked {

@@ -42,13 +42,13 @@ export interface OpResult {
   readonly k?: readonly (readonly [number, readonly (readonly [number, number])[]])[]
   /** Acks whose leases are not held any more: the places among those of the op. */
   readonly l?: readonly number[]
-  /** The seqs of what was leased, those of them that have failed, and the place of the first among all messages that follow the answer. */
-  readonly g?: readonly string[]
-  /** Of those that are whole where they begin, and how many. */
-  readonly n?: readonly (readonly [number, number])[]
+  /** What was leased: the seq of a message, or of a batch the first one and how many; those of them that have failed; and the place of the first among all that follow the answer. */
+  readonly g?: readonly (string | readonly [number, number])[]
   readonly f?: readonly Failed[]
   readonly first?: number
-  /** These messages; null for one that is gone. */
+  /** What they take in the queue. */
+  readonly bytes?: number
+  /** These messages and batches; null for one that is gone. */
   readonly bodies?: readonly (Buffer | null)[]
   /** What goes to something that is damaged: the place of the first draft, how many, the number of the stream or queue. */
   readonly d?: readonly (readonly [number, number, number])[]

@@ -5,6 +5,7 @@ import { Identities } from '../rules/identity.ts'
 import { valueName } from '../rules/last-value.ts'
 import type { ClusterTime } from './cluster-time.ts'
 import type { CommitLog } from './commit-log.ts'
+import { BATCH_BYTES, BATCH_MESSAGES } from './costs.ts'
 import type { Argument } from './link.ts'
 import type { QueueMirror } from './queue-mirror.ts'
 import { attributesOf, bytesInQueue, isPlain } from './queue-record.ts'
@@ -12,7 +13,7 @@ import { encodeRecord } from './record.ts'
 import type { StreamMirror } from './stream-mirror.ts'
 import type { Op } from './writer.ts'
 
-/** Bytes after which a segment ends, and with it a block. */
+/** Bytes after which a segment ends, and with it a block, if it goes to no queue. */
 const SEGMENT_BYTES = 64 * 1024
 
 /** A draft in the form in which it is sent. */
@@ -89,7 +90,7 @@ export class PublishOps {
 
   /**
    * How many, their streams, the newest place of each topic, the names of their values if any stream wants them; their queues, and if there are any, how much
-   * they take there in all, whether all of them are plain (see `lua/queues.ts`), and the attributes of all; their ids; and their records.
+   * they take there in all, whether all of them are plain, so that they make a batch, and the attributes of all; their ids; and their records.
    */
   private argsOf({ streams, queues, drafts }: Segment): Argument[] {
     const topics = new Map<string, number>()
@@ -154,7 +155,7 @@ function inSegments(
   for (const encoded of drafts) {
     const { streams, queues } = encoded.draft.route
     const isSame = areSame(streams, route?.streams) && areSame(queues, route?.queues)
-    if (!segment || !isSame || segment.bytes >= SEGMENT_BYTES) {
+    if (!segment || !isSame || isFull(segment)) {
       route = encoded.draft.route
       segment = { streams: those(streams, all), queues: those(queues, allQueues), drafts: [], bytes: 0 }
       segments.push(segment)
@@ -163,6 +164,11 @@ function inSegments(
     segment.bytes += encoded.record.length
   }
   return segments
+}
+
+function isFull({ queues, drafts, bytes }: Segment): boolean {
+  if (queues.length === 0) return bytes >= SEGMENT_BYTES
+  return bytes >= BATCH_BYTES || drafts.length >= BATCH_MESSAGES
 }
 
 function those<Mirror>(names: readonly string[], all: ReadonlyMap<string, Mirror>): Mirror[] {

@@ -4,18 +4,20 @@ import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
 import type { Delivery, DeliveryId, Ending, Settlement } from '../broker.ts'
 import { type Fate, fateOf } from '../rules/fate.ts'
-import { AckBatch, seqsOf } from './ack-batch.ts'
+import { AckBatch, type Packed, seqsOf } from './ack-batch.ts'
 import { listOf, type OpResult, valuesOf } from './answers.ts'
-import { BACK_AT_ONCE, ENDING_MICROS, GIVING_BACK_MICROS, LEASE_MICROS, LONG_MICROS } from './costs.ts'
+import { BACK_AT_ONCE, BACK_BYTES, ENDING_MICROS, GIVING_BACK_MICROS, LEASE_MICROS, LONG_MICROS } from './costs.ts'
+import { type Given, givenIn, type Wire } from './given.ts'
 import type { Argument } from './link.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import type { QueueMirror } from './queue-mirror.ts'
-import { partsOfWhole, readBody, storedAttributes } from './queue-record.ts'
+import { readBody } from './queue-record.ts'
 import type { StreamReads } from './stream-reads.ts'
 import type { Turns } from './turns.ts'
 
-/** Messages that one op leases. */
+/** Messages that one op leases, and bytes after which it leases no more. */
 const LEASED_AT_ONCE = 300
+const LEASED_BYTES = 512 * 1024
 
 /** What the attempt of a node ended in that gave no sign of life. */
 const NODE_LOST = 'The hub of the consumer was lost.'
@@ -29,18 +31,9 @@ interface Held {
   readonly seq: number
   /** That failed before this one. */
   readonly attempts: number
-  /** What it takes in the queue, if it is whole in Redis. */
-  wholeBytes: number | undefined
+  readonly packed: Packed | undefined
   /** Undefined unless its settlement is under way: then what to do once that has an outcome. */
   afterEnding: (() => void)[] | undefined
-}
-
-/** What a lease has brought. `attempts`: that failed before. */
-interface Given {
-  readonly seq: number
-  readonly attempts: number
-  readonly lastError: string | undefined
-  readonly isWhole: boolean
 }
 
 /**
@@ -72,18 +65,23 @@ export class QueueLeases {
     let left = bytes
     while (deliveries.length < count && left > 0) {
       const wanted = Math.min(LEASED_AT_ONCE, count - deliveries.length)
-      const some = await this.leaseSome(mirror, wanted, left)
+      const { some, isCut } = await this.leaseSome(mirror, wanted, Math.min(LEASED_BYTES, left))
       for (const each of some) {
         deliveries.push(each)
         left -= each.wire.length
       }
-      if (some.length < wanted) break
+      if (some.length < wanted && !isCut) break
     }
     mirror.isHungry = deliveries.length === 0
     return deliveries
   }
 
-  private async leaseSome(mirror: QueueMirror, count: number, bytes: number): Promise<Delivery[]> {
+  /** `isCut`: the bytes ended it, and there may be more. */
+  private async leaseSome(
+    mirror: QueueMirror,
+    count: number,
+    bytes: number,
+  ): Promise<{ some: readonly Delivery[]; isCut: boolean }> {
     const { lessee } = this
     const op = { name: 'qlease', args: [mirror.number, count, bytes, lessee], micros: count * mirror.leaseMicros }
     // A queue that is busy has no other moment without a lease under way.
@@ -96,25 +94,25 @@ export class QueueLeases {
       // It is asked for again, once there is a link.
       if (!(error instanceof FanfareError)) throw error
       this.uncertain.add(mirror)
-      return []
+      return NOTHING
     } finally {
       const left = (this.asking.get(mirror) ?? 1) - 1
       if (left > 0) this.asking.set(mirror, left)
       else this.asking.delete(mirror)
     }
     const given = givenIn(result)
-    if (given.length === 0 || lessee !== this.lessee) return []
-    mirror.leaseMicros = given[0]?.isWhole ? LEASE_MICROS.whole : LEASE_MICROS.inParts
-    const ids = given.map(({ seq, attempts }) =>
-      this.hold({ mirror, seq, attempts, wholeBytes: undefined, afterEnding: undefined }),
+    if (given.length === 0 || lessee !== this.lessee) return NOTHING
+    mirror.leaseMicros = given[0]?.packed ? LEASE_MICROS.packed : LEASE_MICROS.inParts
+    const ids = given.map(({ seq, attempts, packed }) =>
+      this.hold({ mirror, seq, attempts, packed, afterEnding: undefined }),
     )
     try {
-      if (!result.bodies) return this.deliveriesOf(mirror, given, await this.bodiesOf(mirror, seqsOf(given)), ids)
-      const bodies = result.bodies.map((body, at) => (body && given[at]?.isWhole ? this.bodyOf(body, ids[at]) : body))
-      return this.deliveriesOf(mirror, given, bodies, ids)
+      // The turn was sent again: what is leased is not kept with its answer.
+      const wires = result.bodies ? given.map(({ wire }) => wire) : await this.wiresOf(mirror, seqsOf(given))
+      return { some: this.deliveriesOf(mirror, given, wires, ids), isCut: (result.bytes ?? 0) >= bytes }
     } catch (error) {
       this.giveBack(ids)
-      if (error instanceof FanfareError) return []
+      if (error instanceof FanfareError) return NOTHING
       throw error
     }
   }
@@ -128,26 +126,18 @@ export class QueueLeases {
     return this.last
   }
 
-  /** Of one that is whole; and notes what it takes. */
-  private bodyOf(whole: Buffer, id: number | undefined): Buffer {
-    const { header, body } = partsOfWhole(whole)
-    const held = this.held.get(id as number)
-    if (held) held.wholeBytes = storedAttributes(header).bytes
-    return body
-  }
-
   private deliveriesOf(
     mirror: QueueMirror,
     given: readonly Given[],
-    bodies: readonly (Buffer | null)[],
+    wires: readonly (Wire | undefined)[],
     ids: readonly number[],
   ): Delivery[] {
     const deliveries: Delivery[] = []
     const unreadable: number[] = []
     for (const [at, { seq, attempts, lastError }] of given.entries()) {
-      const message = readBody(bodies[at])
+      const wire = wires[at]
       const id = ids[at] as number
-      if (message) deliveries.push({ id, seq, wire: message.wire, attempt: attempts + 1, lastError })
+      if (wire !== undefined) deliveries.push({ id, seq, wire, attempt: attempts + 1, lastError })
       else if (this.held.delete(id)) unreadable.push(seq)
     }
     if (unreadable.length > 0) this.setAside(mirror, unreadable)
@@ -160,15 +150,16 @@ export class QueueLeases {
     this.turns.task(op, { frees: true }).catch(() => this.uncertain.add(mirror))
   }
 
-  private async bodiesOf({ number }: QueueMirror, seqs: readonly number[]): Promise<(Buffer | null)[]> {
-    return (await this.reads.run(QUEUE_LOOK, 'bodies', number, ...seqs)) as (Buffer | null)[]
+  private async wiresOf({ number }: QueueMirror, seqs: readonly number[]): Promise<(Wire | undefined)[]> {
+    const bodies = (await this.reads.run(QUEUE_LOOK, 'bodies', number, ...seqs)) as (Buffer | null)[]
+    return bodies.map((body) => readBody(body)?.wire)
   }
 
   /** The wire form of a message on lease. */
-  async wireOf(delivery: DeliveryId): Promise<string | Uint8Array | undefined> {
+  async wireOf(delivery: DeliveryId): Promise<Wire | undefined> {
     const held = this.held.get(delivery)
-    const [body] = held ? await this.bodiesOf(held.mirror, [held.seq]) : []
-    return readBody(body)?.wire
+    const [wire] = held ? await this.wiresOf(held.mirror, [held.seq]) : []
+    return wire
   }
 
   settle(settlement: Settlement, mirror: QueueMirror | undefined): void {
@@ -259,7 +250,7 @@ export class QueueLeases {
   }
 
   giveBack(deliveries: readonly DeliveryId[]): void {
-    const byMirror = new Map<QueueMirror, number[]>()
+    const byMirror = new Map<QueueMirror, Held[]>()
     for (const id of deliveries) {
       const held = this.held.get(id)
       if (!held) continue
@@ -268,14 +259,13 @@ export class QueueLeases {
         continue
       }
       this.held.delete(id)
-      const seqs = byMirror.get(held.mirror)
-      if (seqs) seqs.push(held.seq)
-      else byMirror.set(held.mirror, [held.seq])
+      const others = byMirror.get(held.mirror)
+      if (others) others.push(held)
+      else byMirror.set(held.mirror, [held])
     }
-    for (const [mirror, seqs] of byMirror) {
-      for (let at = 0; at < seqs.length; at += BACK_AT_ONCE) {
-        const some = seqs.slice(at, at + BACK_AT_ONCE)
-        const args = [mirror.number, this.lessee, ...some]
+    for (const [mirror, all] of byMirror) {
+      for (const some of inOps(all)) {
+        const args = [mirror.number, this.lessee, ...seqsOf(some)]
         const op = { name: 'qback', args, micros: some.length * GIVING_BACK_MICROS }
         const back = this.turns.task(op, { frees: true })
         back.catch(() => this.uncertain.add(mirror))
@@ -350,21 +340,26 @@ export class QueueLeases {
   }
 }
 
+const NOTHING = { some: [], isCut: false }
+
+/** What one op gives back. Messages that leave their batch are written once more. */
+function* inOps(all: readonly Held[]): Iterable<Held[]> {
+  let some: Held[] = []
+  let bytes = 0
+  for (const held of all) {
+    some.push(held)
+    bytes += held.packed?.bytes ?? 0
+    if (some.length < BACK_AT_ONCE && bytes < BACK_BYTES) continue
+    yield some
+    some = []
+    bytes = 0
+  }
+  if (some.length > 0) yield some
+}
+
 /** Such acks go together. */
 function isPlainAck({ drafts }: Settlement, { kind }: Fate): boolean {
   return drafts.length === 0 && kind === 'done'
-}
-
-function givenIn({ g, n, f }: OpResult): Given[] {
-  const given = listOf(g).map((seq): Given => ({ seq: Number(seq), attempts: 0, lastError: undefined, isWhole: false }))
-  for (const [from, count] of listOf(n)) {
-    for (let at = from; at < from + count; at++) given[at] = { ...(given[at] as Given), isWhole: true }
-  }
-  for (const [at, attempts, error] of listOf(f)) {
-    const { seq } = given[at] as Given
-    given[at] = { seq, attempts, lastError: error === false ? undefined : error, isWhole: false }
-  }
-  return given
 }
 
 /** As `q.ending` in `lua/queues.ts` takes them. */

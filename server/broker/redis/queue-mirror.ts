@@ -56,7 +56,7 @@ export class QueueMirror implements QueueState {
   /** Consumers of this hub would take more than there was, for all that is known. */
   isHungry = true
   /** About what Redis needed for each message of the last lease, in microseconds. */
-  leaseMicros = LEASE_MICROS.whole
+  leaseMicros = LEASE_MICROS.packed
   private figures: Figures = new Array<number>(FIGURES).fill(0)
   private details = NO_DETAILS
   /** The totals that there were before this hub started. */

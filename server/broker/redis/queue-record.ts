@@ -9,9 +9,9 @@ import { RecordParts } from './record.ts'
 /**
  * A message in a queue is in two parts. Its attributes are what the scripts go by: flags, priority, bytes, length of the record, when it
  * expires and is due, and its key. Its body is where else it is (a line each: when it was published, whether its id has a scope, its
- * offsets, its identity), and the record. One that is whole has both, after a line with its number: see `lua/queues.ts`.
+ * offsets, its identity), and the record. In a batch, see `queue-batch.ts`, many have what is the same of them once.
  */
-const ATTRIBUTE_BYTES = 26
+export const ATTRIBUTE_BYTES = 26
 const PRIORITY_AT = 1
 const BYTES_AT = 2
 const LENGTH_AT = 6
@@ -105,25 +105,17 @@ export function readBody(body: Buffer | null | undefined): QueuedMessage | undef
   }
 }
 
-/** Header and body of a message that is whole. */
-export function partsOfWhole(whole: Buffer): { header: Buffer; body: Buffer } {
-  const headerAt = whole.indexOf(NEWLINE) + 1
-  const bodyAt = headerAt + TIME_BYTES + ATTRIBUTE_BYTES
-  return { header: whole.subarray(headerAt, bodyAt), body: whole.subarray(bodyAt) }
-}
-
 /** An identity is a scope and an id. */
-function scopeIn(identity: string, id: MessageParts['id']): string {
+export function scopeIn(identity: string, id: MessageParts['id']): string {
   return identity.slice(0, identity.length - id.length)
 }
 
-/** Of a stored message: bytes in the queue, key, and whether its id has a scope. */
-export function storedAttributes(header: Buffer): Pick<Attributes, 'bytes' | 'key' | 'isScoped'> {
-  const attributes = header.subarray(TIME_BYTES)
-  const flags = attributes[0] as number
+/** Of a stored message: bytes in the queue, key, and whether its id has a scope. `at`: where its attributes begin. */
+export function storedAttributes(stored: Buffer, at = TIME_BYTES): Pick<Attributes, 'bytes' | 'key' | 'isScoped'> {
+  const flags = stored[at] as number
   return {
-    bytes: attributes.readUInt32BE(BYTES_AT),
-    key: flags & KEYED ? attributes.toString('utf8', ATTRIBUTE_BYTES) : undefined,
+    bytes: stored.readUInt32BE(at + BYTES_AT),
+    key: flags & KEYED ? stored.toString('utf8', at + ATTRIBUTE_BYTES) : undefined,
     isScoped: (flags & SCOPED) !== 0,
   }
 }

@@ -35,7 +35,7 @@ export function draftMicros(
     const overflow = queue && !queue.hasRoom ? queue.options.overflow : undefined
     if (overflow === 'drop-oldest' || overflow === 'dead-letter')
       micros += QUEUED_MICROS.inParts + MAKING_ROOM_MICROS[overflow]
-    else micros += isPlain(draft) ? QUEUED_MICROS.whole : QUEUED_MICROS.inParts
+    else micros += isPlain(draft) ? QUEUED_MICROS.packed : QUEUED_MICROS.inParts
   }
   return micros
 }

@@ -9,7 +9,7 @@ const LIST_COMMANDS = ['evalsha', 'exists', 'hdel', 'hgetall', 'hset']
 /** What else streams and queues need. */
 const DATA_COMMANDS = [
   ...['hexists', 'hget', 'hincrby', 'hlen', 'hmget', 'hscan', 'hsetnx'],
-  ...['lindex', 'llen', 'lpop', 'lrange', 'ltrim', 'rpush', 'persist', 'pexpire', 'unlink'],
+  ...['lindex', 'lpop', 'lpush', 'lrange', 'rpush', 'persist', 'pexpire', 'unlink'],
   ...['sadd', 'scard', 'sismember', 'smembers', 'smismember', 'srandmember', 'srem'],
   ...['xadd', 'xdel', 'xlen', 'xrange', 'xtrim'],
   ...['zadd', 'zcard', 'zcount', 'zincrby', 'zpopmin', 'zrange', 'zrangebylex', 'zrangebyscore', 'zrem', 'zscore'],

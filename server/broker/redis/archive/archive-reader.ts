@@ -159,11 +159,12 @@ export class ArchiveReader {
   /** Those that no consumer has had. */
   private async *newOnes(number: number, ahead: number): AsyncIterable<QueueMessage> {
     for (let from = 0; ; ) {
-      const found = (await this.run(NEW_MESSAGES, number, from, BATCH_BYTES)) as Buffer[]
-      if (found.length === 0) return
-      for (let at = 0; at < found.length; at += 3, from++) {
+      const [batches, ...found] = (await this.run(NEW_MESSAGES, number, from, BATCH_BYTES)) as [number, ...Buffer[]]
+      if (batches === 0) return
+      from += batches
+      for (let at = 0; at < found.length; at += 3) {
         const [seq, header, body] = found.slice(at, at + 3) as [Buffer, Buffer, Buffer]
-        yield messageIn(Number(seq), header, body, NO_FAILURE, ahead)
+        yield whole(() => messageIn(Number(seq), header, body, NO_FAILURE, ahead))
       }
     }
   }

@@ -1,4 +1,5 @@
 import { FORMAT, PRELUDE } from './prelude.ts'
+import { QUEUE_BATCHES } from './queue-batches.ts'
 import { QUEUE_DAMAGE } from './queue-damage.ts'
 import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUES } from './queues.ts'
@@ -206,6 +207,7 @@ local node = ''
 ${QUEUES}
 ${QUEUE_GROUPS}
 ${QUEUE_DAMAGE}
+${QUEUE_BATCHES}
 ${OPS}
 if call('HGET', P .. 'copying', 'holder') ~= ARGV[2] then return 'LOST' end
 local step = tonumber(ARGV[3])
@@ -235,25 +237,31 @@ ${PRELUDE}
 ${QUEUES}
 ${QUEUE_GROUPS}
 ${QUEUE_DAMAGE}
+${QUEUE_BATCHES}
 local s = q.load(ARGV[2])
 q.mono()
 return { s.next, s.letter, text(q.back) }
 `
 
-/** New messages of a queue, up to about this many bytes, from a place on; number, header and body of each. `clock, number, place, bytes`. */
+/**
+ * New messages of a queue, up to about this many bytes, from a place among the batches on: how many batches, then number, header and body of each message. A
+ * batch that cannot be read is a message without these. `clock, number, place, bytes`.
+ */
 export const NEW_MESSAGES = `#!lua flags=no-writes
 ${PRELUDE}
 ${QUEUES}
-local found, left, at = {}, tonumber(ARGV[4]), tonumber(ARGV[3])
+${QUEUE_BATCHES}
+local found, left, at = { 0 }, tonumber(ARGV[4]), tonumber(ARGV[3])
 while left > 0 do
-  local some = call('LRANGE', q.key(ARGV[2], ':n'), at, at + 19)
-  for _, v in ipairs(some) do
-    local h, body = q.partsOf(v)
-    for _, each in ipairs({ string.match(v, '^%d+') or '', h, body }) do found[#found + 1] = each end
-    left = left - #body
+  local v = call('LINDEX', q.key(ARGV[2], ':n'), at)
+  if not v then break end
+  local b = q.batchIn(v)
+  for n = 1, b and b.count or 1 do
+    local header, body = '', ''
+    if b then header, body = q.partsAt(b, n) end
+    for _, each in ipairs({ b and text(b.first + n - 1) or '0', header, body }) do found[#found + 1] = each end
   end
-  at = at + 20
-  if #some < 20 then break end
+  left, at, found[1] = left - #v, at + 1, found[1] + 1
 end
 return found
 `
@@ -264,13 +272,16 @@ ${PRELUDE}
 ${QUEUES}
 ${QUEUE_GROUPS}
 ${QUEUE_DAMAGE}
-local found, left = {}, tonumber(ARGV[3])
+${QUEUE_BATCHES}
+function q.dropLeased() end
+local s, found, left = { k = ARGV[2], batches = {} }, {}, tonumber(ARGV[3])
 for at = 4, #ARGV do
   if left <= 0 then break end
   local header, body = call('HGET', q.key(ARGV[2], ':h'), ARGV[at]), call('HGET', q.key(ARGV[2], ':m'), ARGV[at])
-  if not header then header, body = q.partsOf(call('HGET', q.key(ARGV[2], ':nl'), ARGV[at]) or '') end
+  local b = not header and q.leasedBatch(s, tonumber(ARGV[at]))
+  if b then header, body = q.partsAt(b, tonumber(ARGV[at]) - b.first + 1) end
   left = left - #(body or '')
-  found[#found + 1] = header
+  found[#found + 1] = header or ''
   found[#found + 1] = body or ''
   found[#found + 1] = call('HGET', q.key(ARGV[2], ':f'), ARGV[at]) or ''
 end

@@ -2,7 +2,7 @@
  * Of all keys and of what nodes tell each other about commits. Hubs that know another format neither read nor write: one that changes
  * it begins with the field "format", so that they notice.
  */
-export const FORMAT = 2
+export const FORMAT = 3
 
 /**
  * What every script of the broker begins with. `P` is the prefix of all keys, with its hash tag: every key has that one tag, so

@@ -62,27 +62,42 @@ function q.setAside(s, seq, h)
   s.dropped = s.dropped + 1
 end
 
--- The number of a message that is whole; nothing if it cannot be read.
-function q.memberIn(v)
-  local member = string.match(v, '^(%d+)\n')
-  local at = member and #member + 1
-  if not at or #v <= at + WHOLE then return nil end
-  local flags, priority = string.byte(v, at + 9, at + 10)
-  return flags <= 3 and priority <= 9 and member
+-- A batch cannot be read: it is set aside, without a number. How many messages it had only its beginning may tell.
+function q.keepAside(s, name, v)
+  call('HSET', P .. 'unreadable', s.k .. ':' .. name, v)
+  aside[#aside + 1] = { tonumber(s.k), -1 }
 end
 
--- New ones at the head that cannot be read are set aside, without a number. Gives how many.
+-- A batch of new ones.
+function q.dropBatch(s, v)
+  local count = math.min(tonumber(string.match(v, '^%d+ (%d+) ') or nil) or 1, math.max(1, s.packed))
+  s.size, s.packed, s.dropped = s.size - count, math.max(0, s.packed - count), s.dropped + count
+  q.keepAside(s, 'new-' .. text(s.dropped), v)
+end
+
+-- Batches of new ones at the head that cannot be read. Gives how many.
 function q.dropNew(s)
   local count, key = 0, q.key(s.k, ':n')
   while #aside < 500 do
     local v = call('LINDEX', key, 0)
-    if not v or q.memberIn(v) then break end
+    if not v or q.batchIn(v) then break end
     call('LPOP', key)
-    count, s.size, s.dropped = count + 1, s.size - 1, s.dropped + 1
-    call('HSET', P .. 'unreadable', s.k .. ':new-' .. text(s.dropped), v)
-    aside[#aside + 1] = { tonumber(s.k), -1 }
+    q.dropBatch(s, v)
+    count = count + 1
   end
   return count
+end
+
+-- There are no new ones, whatever was counted.
+function q.noneNew(s)
+  s.size, s.dropped, s.packed = s.size - s.packed, s.dropped + s.packed, 0
+end
+
+-- A batch on lease: its messages are set aside when their leases end.
+function q.dropLeased(s, first, v)
+  call('HDEL', q.key(s.k, ':nl'), first)
+  call('HDEL', q.key(s.k, ':nc'), first)
+  q.keepAside(s, 'leased-' .. first, v)
 end
 
 -- The head of a group cannot be read.

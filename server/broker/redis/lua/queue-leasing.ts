@@ -1,35 +1,41 @@
 /** The op that leases messages: see `queues.ts`. */
 export const QUEUE_LEASING = `
-local BYTES_AT = 12 -- after the number of a message that is whole
-
--- Leases some of the new ones, those before a number.
-function q.leaseNew(s, lease, count, bytes, before, result)
-  local key, members, whole, first = q.key(s.k, ':n'), {}, {}, #result.g
-  for _, v in ipairs(call('LRANGE', key, 0, math.min(count, NEW_AT_ONCE) - 1)) do
-    local member = q.memberIn(v)
-    if not member or result.bytes >= bytes or (before and tonumber(member) >= before) then break end
-    local size = struct.unpack('>I4', v, #member + BYTES_AT)
-    result.bytes, s.wbytes = result.bytes + size, s.wbytes - size
-    result.g[#result.g + 1], members[#members + 1], leased[#leased + 1] = member, member, v
-    whole[#whole + 1] = member
-    whole[#whole + 1] = v
+-- Leases the first batch of the new ones, or as much of it as is wanted.
+function q.leaseNew(s, lease, count, bytes, result)
+  local key = q.key(s.k, ':n')
+  local v = call('LPOP', key)
+  if not v then
+    q.noneNew(s)
+    return false
   end
-  if #members == 0 then return q.dropNew(s) > 0 end
-  call('LTRIM', key, #members, -1)
-  call('HSET', q.key(s.k, ':nl'), unpack(whole))
+  local b = q.batchIn(v)
+  if not b then
+    q.dropBatch(s, v)
+    return true
+  end
+  local fitting, rest = q.fitting(b, count, bytes - result.bytes), nil
+  if fitting < b.count then
+    b, rest = q.cut(b, fitting)
+    call('LPUSH', key, rest)
+  end
+  local members = {}
+  for n = 1, b.count do members[n] = text(b.first + n - 1) end
+  call('HSET', q.key(s.k, ':nl'), members[1], b.v)
   call('SADD', lease, unpack(members))
-  s.flight = s.flight + #members
-  result.n[#result.n + 1] = { first, #members }
+  s.flight, s.packed, s.wbytes = s.flight + b.count, s.packed - b.count, s.wbytes - b.bytes
+  result.bytes, result.count = result.bytes + b.bytes, result.count + b.count
+  result.g[#result.g + 1], leased[#leased + 1] = { b.first, b.count }, b.v
   return true
 end
 
 -- Leases some of those that come next: new ones, or those in line. Gives whether there may be more.
 function q.leaseSome(s, line, lease, count, bytes, result)
   local _, score = unpack(call('ZRANGE', line, 0, 0, 'WITHSCORES'))
-  if not score then return q.leaseNew(s, lease, count, bytes, nil, result) end
+  if not score then return q.leaseNew(s, lease, count, bytes, result) end
+  -- A message in line that was new once has a number before or behind all of a batch.
   local new = q.firstNew(s)
-  if new and PLAIN + new < tonumber(score) then return q.leaseNew(s, lease, count, bytes, score - PLAIN, result) end
-  if new then count = math.min(count, call('ZCOUNT', line, '-inf', '(' .. text(PLAIN + new))) end
+  if new and PLAIN + new.first < tonumber(score) then return q.leaseNew(s, lease, count, bytes, result) end
+  if new then count = math.min(count, call('ZCOUNT', line, '-inf', '(' .. text(PLAIN + new.first))) end
   return q.leaseReady(s, line, lease, math.min(count, 100), bytes, result)
 end
 
@@ -56,7 +62,7 @@ function q.leaseReady(s, line, lease, count, bytes, result)
       result.bytes, s.wbytes, s.flight = result.bytes + size, s.wbytes - size, s.flight + 1
       if expires > 0 then call('ZREM', q.key(s.k, ':x'), seq) end
       if flags % 2 == 1 then keys[#keys + 1] = string.sub(head, keyAt) end
-      result.g[#result.g + 1] = seq
+      result.g[#result.g + 1], result.count = seq, result.count + 1
       local failure = q.readFailure(failed[i])
       if failure then
         result.f[#result.f + 1] = { #result.g - 1, failure.attempts, failure.error or false }
@@ -78,15 +84,15 @@ function q.leaseReady(s, line, lease, count, bytes, result)
   return #seqs > 0
 end
 
--- number, count, bytes, lessee: leases what is ready. Gives their seqs; of those that have failed the place, the attempts, and the error or false;
--- of those that are whole where they begin, and how many; and the place of the first among all that the turn has leased.
+-- number, count, bytes, lessee: leases what is ready. Gives the seq of each, or of a batch the first one and how many; of those that have failed the place,
+-- the attempts, and the error or false; and the place of the first among all that the turn has leased.
 ops.qlease = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
   -- A node that was taken for gone, and whose leases went to others, must lease nothing: its leases would never be given back.
   if not s or call('SISMEMBER', P .. 'lessees', a[4]) == 0 then return {} end
   local count, bytes = tonumber(a[2]), tonumber(a[3])
-  local result = { g = {}, f = {}, n = {}, first = #leased, bytes = 0 }
+  local result = { g = {}, f = {}, first = #leased, count = 0, bytes = 0 }
   q.byTime(s)
   q.heads(s)
   q.flush(s)
@@ -95,12 +101,12 @@ ops.qlease = function(at)
   call('ZREM', q.key(s.k, ':wc'), node)
   -- Nodes that have something to do with it as well get their share.
   local others = call('ZCARD', q.key(s.k, ':w')) + call('ZCOUNT', q.key(s.k, ':wc'), now - 200, '+inf')
-  local ready = others > 0 and call('ZCARD', line) + call('LLEN', q.key(s.k, ':n'))
+  local ready = others > 0 and call('ZCARD', line) + s.packed
   if others > 0 then count = math.min(count, math.ceil(ready / (others + 1))) end
-  while #result.g < count and result.bytes < bytes and #aside < 500 do
+  while result.count < count and result.bytes < bytes and #aside < 500 do
     q.heads(s)
     q.flush(s)
-    if not q.leaseSome(s, line, lease, count - #result.g, bytes, result) then break end
+    if not q.leaseSome(s, line, lease, count - result.count, bytes, result) then break end
   end
   if #result.g == 0 then call('ZADD', q.key(s.k, ':w'), 'NX', now, node) else call('SADD', P .. 'l:' .. a[4], s.k) end
   return result

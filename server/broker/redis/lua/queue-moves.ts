@@ -155,7 +155,10 @@ end
 
 -- The ids of messages that have gone to another place, or are gone: 'to' is nil then.
 function q.moved(body, from, to)
-  local identity = body and string.match(body, '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)')
+  q.movedId(body and string.match(body, '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)'), from, to)
+end
+
+function q.movedId(identity, from, to)
   local v = identity and identity ~= '' and call('HGET', P .. 'ids', identity)
   if not v then return end
   local head, places = string.match(v, '^([^:]*:[^:]*:)(.*)$')

@@ -38,14 +38,15 @@ ops.deleteQueue = function(at)
   return {}
 end
 
--- number, lessee, how many of them were leased as new ones and are whole, the bytes of those, seqs…: acks, the most of all. Gives the seqs whose lease
--- is not held.
+-- number, lessee, how many of them are in batches, the bytes of those, how many batches, of each its first number, how many it has and how many of them these
+-- are; seqs…: acks, the most of all. Gives the seqs whose lease is not held.
 ops.qack = function(at)
   local a = argumentsAt(at)
   local s = q.load(a[1])
   local lost, held = {}, {}
   local key = s and q.key(s.k, ':l:' .. a[2])
-  local seqs, whole, bytes = { unpack(a, 5) }, tonumber(a[3]), tonumber(a[4])
+  local packed, bytes, batches = tonumber(a[3]), tonumber(a[4]), tonumber(a[5])
+  local seqs = { unpack(a, 6 + 3 * batches) }
   local flags = s and call('SMISMEMBER', key, unpack(seqs)) or {}
   local once = {}
   for i, seq in ipairs(seqs) do
@@ -58,20 +59,20 @@ ops.qack = function(at)
   call('SREM', key, unpack(held))
   s.size, s.flight, s.acked = s.size - #held, s.flight - #held, s.acked + #held
   -- What the bytes of those are that are held is not known then.
-  if #lost > 0 then whole = 0 end
-  if whole > 0 then
-    call('HDEL', q.key(s.k, ':nl'), unpack(held, 1, whole))
+  if #lost > 0 then packed = 0 end
+  if packed > 0 then
+    for at = 6, 3 + 3 * batches, 3 do q.leftBatch(s, a[at], tonumber(a[at + 1]), tonumber(a[at + 2])) end
     s.bytes = s.bytes - bytes
   end
-  if #held > whole then q.endParts(s, { unpack(held, whole + 1) }) end
+  if #held > packed then q.endParts(s, { unpack(held, packed + 1) }) end
   return lost
 end
 
--- Of those that were acked and are not whole nothing stays.
+-- Of those that were acked, in no batch, nothing stays.
 function q.endParts(s, seqs)
   local heads, keys, members = call('HMGET', q.key(s.k, ':h'), unpack(seqs)), {}, {}
   for i, seq in ipairs(seqs) do
-    local h = q.whole(s, seq, heads[i] or q.takeApart(s, seq, call('HGET', q.key(s.k, ':nl'), seq)))
+    local h = q.whole(s, seq, heads[i] or q.takeApart(s, seq))
     local _, flags, _, bytes, _, _, _, keyAt = struct.unpack(STORED, h or NO_HEADER)
     s.bytes = s.bytes - bytes
     if flags % 2 == 1 then
@@ -164,24 +165,16 @@ end
 
 -- Discards some of the new ones before a number: gives how many.
 function q.purgeNew(s, to)
-  local count, bytes, key = 0, s.bytes, q.key(s.k, ':n')
-  while count < 200 and bytes - s.bytes < 100000 do
-    local some = 0
-    count = count + q.dropNew(s)
-    for _, v in ipairs(call('LRANGE', key, 0, NEW_AT_ONCE - 1)) do
-      local member = q.memberIn(v)
-      if not member or tonumber(member) >= to then break end
-      local h, body = q.partsOf(v)
-      local size = q.parse(h).bytes
-      q.moved(body, 'q' .. s.k .. '=' .. member)
-      s.size, s.bytes, s.wbytes, s.dropped = s.size - 1, s.bytes - size, s.wbytes - size, s.dropped + 1
-      some = some + 1
-    end
-    if some == 0 then break end
-    call('LTRIM', key, some, -1)
-    count = count + some
+  local dropped, bytes = s.dropped, s.bytes
+  while s.dropped - dropped < 200 and bytes - s.bytes < 100000 do
+    local b = q.firstNew(s)
+    if not b or b.first >= to then break end
+    call('LPOP', q.key(s.k, ':n'))
+    for n = 1, b.count do q.movedId(q.identityAt(b, n), 'q' .. s.k .. '=' .. text(b.first + n - 1)) end
+    s.size, s.packed, s.dropped = s.size - b.count, s.packed - b.count, s.dropped + b.count
+    s.bytes, s.wbytes = s.bytes - b.bytes, s.wbytes - b.bytes
   end
-  return count
+  return s.dropped - dropped
 end
 
 -- number, up to: discards some waiting messages with lower numbers. Returns their count and the next number of the queue.

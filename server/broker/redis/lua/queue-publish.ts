@@ -87,8 +87,8 @@ function q.attrsOf(segment)
   return segment.attrs
 end
 
--- What each message of a segment has in a queue: where else it is, a line each, and its record. first: the number of the first; they are whole then.
-function q.bodiesOf(segment, time, first)
+-- What each message of a segment has in a queue: where else it is, a line each, and its record.
+function q.bodiesOf(segment, time)
   local bodies, names, offsets = {}, {}, ''
   for name in pairs(segment.bases) do names[#names + 1] = name end
   local scoped, unscoped = text(time) .. '\n1\n', text(time) .. '\n0\n'
@@ -98,18 +98,20 @@ function q.bodiesOf(segment, time, first)
       offsets = (i > 1 and offsets .. ',"' or '"') .. name .. '":' .. text(segment.bases[name] + n - 1)
     end
     local about, identity = string.byte(attr) >= 2 and scoped or unscoped, identities[n] or ''
-    -- Each in one step: a part of it would be a string more, to be hashed byte by byte.
-    if first then bodies[n] = text(first + n - 1) .. '\n' .. NOW .. attr .. about .. offsets .. '\n' .. identity .. '\n' .. records[n]
-    else bodies[n] = about .. offsets .. '\n' .. identity .. '\n' .. records[n] end
+    -- In one step: a part of it would be a string more, to be hashed byte by byte.
+    bodies[n] = about .. offsets .. '\n' .. identity .. '\n' .. records[n]
   end
   return bodies
 end
 
+-- The messages of a segment as a batch.
 function q.enterNew(s, segment, time)
-  local whole, count = q.bodiesOf(segment, time, s.next), segment.count
-  for from = 1, count, 500 do call('RPUSH', q.key(s.k, ':n'), unpack(whole, from, math.min(from + 499, count))) end
-  s.next, s.size, s.published, s.due = s.next + count, s.size + count, s.published + count, s.due + count
-  s.bytes, s.wbytes = s.bytes + segment.queueBytes, s.wbytes + segment.queueBytes
+  local count, bytes, offsets = segment.count, segment.queueBytes, {}
+  for name, base in pairs(segment.bases) do offsets[#offsets + 1] = '"' .. name .. '":' .. text(base) end
+  call('RPUSH', q.key(s.k, ':n'), batchOf(s.next, count, s.next, text(time), bytes, table.concat(offsets, ','), NOW, segment.attributes,
+    segment.ids, segment.body))
+  s.next, s.size, s.packed, s.published, s.due = s.next + count, s.size + count, s.packed + count, s.published + count, s.due + count
+  s.bytes, s.wbytes = s.bytes + bytes, s.wbytes + bytes
 end
 
 -- Room for messages that come in together is made before the first of them.
@@ -126,7 +128,8 @@ end
 function q.enterSegment(segment, first, unitOf, time)
   if #segment.queues == 0 then return end
   local isNew = segment.isPlain and not unitOf
-  local attrs, bodies, keys = q.attrsOf(segment), not isNew and q.bodiesOf(segment, time), {}
+  local attrs, bodies, keys = {}, nil, {}
+  if not isNew then attrs, bodies = q.attrsOf(segment), q.bodiesOf(segment, time) end
   for _, attr in ipairs(attrs) do
     if #attr > ATTRIBUTES then keys[#keys + 1] = string.sub(attr, ATTRIBUTES + 1) end
   end

@@ -2,6 +2,7 @@
 export const QUEUE_READS = String.raw`
 function q.mend() return nil end
 function q.dropNew() return 0 end
+function q.dropLeased() end
 
 -- Figures, when the oldest was published, since when the oldest is ready, and the first groups that are parked.
 function q.look(n)
@@ -9,9 +10,9 @@ function q.look(n)
   if not s then return nil end
   local oldest, ready = call('ZRANGE', q.key(n, ':o'), 0, 0)[1], false
   oldest = oldest and q.headerOf(s, oldest).time
-  local _, new = q.firstNew(s)
+  local new = q.firstNew(s)
   if new then
-    ready = q.parse((q.partsOf(new))).time
+    ready = struct.unpack('>d', new.v, new.at)
     oldest = math.min(oldest or ready, ready)
   end
   for band = 0, 9 do
@@ -41,10 +42,14 @@ end
 
 -- number, seqs…: the body of each, false for those that are gone.
 reads.bodies = function(a)
-  local bodies = call('HMGET', q.key(a[1], ':m'), unpack(a, 2))
+  local s, bodies = { k = a[1], batches = {} }, call('HMGET', q.key(a[1], ':m'), unpack(a, 2))
   for at, body in ipairs(bodies) do
-    local whole = not body and call('HGET', q.key(a[1], ':nl'), a[at + 1])
-    if whole then bodies[at] = string.sub(whole, (string.find(whole, '\n', 1, true) or #whole) + WHOLE + 1) end
+    local seq = tonumber(a[at + 1])
+    local b = not body and q.leasedBatch(s, seq)
+    if b then
+      local _, found = q.partsAt(b, seq - b.first + 1)
+      bodies[at] = found
+    end
   end
   return bodies
 end

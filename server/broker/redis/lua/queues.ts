@@ -9,9 +9,7 @@ const BAND = 1e15
  * (`:h`) and its body (`:m`).
  *
  * A plain message has no key, the default priority, no delay and no expiry. Until a consumer has had it, it is in none of
- * these, but whole in a list (`:n`), in the order of the numbers. Most are leased and acked in that order, and a list costs
- * much less than the rest. On lease it is still whole (`:nl`); `q.headerOf` takes it apart if it takes any other way than to
- * its ack.
+ * these, but in a batch: see `queue-batches.ts`.
  *
  * `q.load` reads a queue, everything changes its figures there, and `q.finish` writes them, once in a call.
  *
@@ -28,8 +26,6 @@ local STORED = '>dBBI4I4dd' -- the same of a message that is stored: since when,
 local ATTRIBUTES = struct.size(HEAD) -- before the key
 local PLAIN = ${(PRIORITIES - 1 - DEFAULT_PRIORITY) * BAND} -- where the line of the plain ones begins
 local NOW = struct.pack('>d', now)
-local WHOLE = #NOW + ATTRIBUTES -- the header of a message that is whole, after its number and a newline
-local NEW_AT_ONCE = 32 -- new messages, however large, that are read before their bytes are looked at
 local ZEROS = string.rep('0', 15)
 
 function q.key(n, part) return P .. 'q:' .. n .. part end
@@ -52,7 +48,7 @@ function q.load(n)
   if not s then return nil end
   s.k, s.gzKey, s.size0, s.bytes0 = n, q.key(n, ':gz'), s.size, s.bytes
   q.nothingAdded(s)
-  s.groups, s.grouped, s.checks, s.news = {}, {}, {}, {}
+  s.groups, s.grouped, s.checks, s.news, s.batches = {}, {}, {}, {}, {}
   q.loaded[n] = s
   q.list[#q.list + 1] = s
   return s
@@ -60,7 +56,7 @@ end
 
 function q.declare(n, options)
   local o = cjson.decode(options)
-  local c = { size = 0, next = 0, letter = 0, bytes = 0, wbytes = 0, flight = 0, behind = 0, undue = 0,
+  local c = { size = 0, packed = 0, next = 0, letter = 0, bytes = 0, wbytes = 0, flight = 0, behind = 0, undue = 0,
     published = 0, acked = 0, again = 0, dropped = 0, lost = 0, due = 0 }
   call('HSETNX', q.key(n, ''), 'c', cmsgpack.pack(c))
   call('HSET', q.key(n, ''), 'o', cmsgpack.pack({ mm = o.maxMessages, mb = o.maxBytes, ov = o.overflow,
@@ -69,7 +65,7 @@ function q.declare(n, options)
 end
 
 function q.remove(n)
-  for _, part in ipairs({ '', ':o', ':r', ':d', ':x', ':h', ':m', ':f', ':g', ':gz', ':p', ':dl', ':w', ':wc', ':rw', ':n', ':nl' }) do
+  for _, part in ipairs({ '', ':o', ':r', ':d', ':x', ':h', ':m', ':f', ':g', ':gz', ':p', ':dl', ':w', ':wc', ':rw', ':n', ':nl', ':nc' }) do
     call('UNLINK', q.key(n, part))
   end
   for _, each in ipairs(call('SMEMBERS', P .. 'lessees')) do call('UNLINK', q.key(n, ':l:' .. each)) end
@@ -112,7 +108,7 @@ end
 function q.parse(h)
   if not q.isReadable(h) then return q.unreadable() end
   local time, flags, priority, bytes, size, expires, due, at = struct.unpack(STORED, h)
-  return { time = time, keyed = flags % 2 == 1, priority = priority, bytes = bytes, expires = expires, due = due,
+  return { time = time, keyed = flags % 2 == 1, priority = priority, bytes = bytes, size = size, expires = expires, due = due,
     key = string.sub(h, at) }
 end
 
@@ -212,43 +208,17 @@ end
 
 function q.headerOf(s, seq)
   q.flush(s)
-  local h = call('HGET', q.key(s.k, ':h'), seq) or q.takeApart(s, seq, call('HGET', q.key(s.k, ':nl'), seq))
+  local h = call('HGET', q.key(s.k, ':h'), seq) or q.takeApart(s, seq)
   return q.parse(q.whole(s, seq, h))
 end
 
--- Header and body of a message that is whole.
-function q.partsOf(v)
-  local at = string.find(v, '\n', 1, true) or #v
-  return string.sub(v, at + 1, at + WHOLE), string.sub(v, at + WHOLE + 1)
-end
-
-function q.takeApart(s, seq, v)
-  if not v or not q.memberIn(v) then return nil end
-  local h, body = q.partsOf(v)
-  call('HSET', q.key(s.k, ':h'), seq, h)
-  call('HSET', q.key(s.k, ':m'), seq, body)
-  call('HDEL', q.key(s.k, ':nl'), seq)
-  return h
-end
-
--- The first of the new ones, and its number.
-function q.firstNew(s)
-  local v = call('LINDEX', q.key(s.k, ':n'), 0)
-  local member = v and q.memberIn(v)
-  if member then return tonumber(member), v end
-  if v and q.dropNew(s) > 0 then return q.firstNew(s) end
-end
-
--- The oldest that waits. If it is a new one, it gets the places of the others.
+-- The oldest that waits, which has the places of others then.
 function q.oldest(s)
   q.flush(s)
-  local oldest, new, v = tonumber(call('ZRANGE', q.key(s.k, ':o'), 0, 0)[1]), q.firstNew(s)
-  if not new or (oldest and oldest < new) then return oldest end
-  call('LPOP', q.key(s.k, ':n'))
-  q.takeApart(s, new, v)
-  call('ZADD', q.key(s.k, ':o'), new, new)
-  call('ZADD', q.key(s.k, ':r'), text(PLAIN + new), new)
-  return new
+  local oldest, new = tonumber(call('ZRANGE', q.key(s.k, ':o'), 0, 0)[1]), q.firstNew(s)
+  if not new or (oldest and oldest < new.first) then return oldest end
+  q.takeNewApart(s, new)
+  return new.first
 end
 
 function q.trimLetters(s)
@@ -334,8 +304,7 @@ end
 -- The figures of a queue, as the mirror takes them: see queue-mirror.ts.
 function q.figures(s, stamp)
   local key = s.k
-  local new = call('LLEN', q.key(key, ':n'))
-  local waiting, startable = call('ZCARD', q.key(key, ':o')) + new, call('ZCARD', q.key(key, ':r')) + new
+  local waiting, startable = call('ZCARD', q.key(key, ':o')) + s.packed, call('ZCARD', q.key(key, ':r')) + s.packed
   local first, due = unpack(call('ZRANGE', q.key(key, ':d'), 0, 0, 'WITHSCORES'))
   s.news = s.news[first]
   local over = call('ZRANGE', q.key(key, ':x'), 0, 0, 'WITHSCORES')[2]
@@ -367,7 +336,7 @@ function q.write(s)
   for from = 1, #set, 500 do call('HSET', key, unpack(set, from, math.min(from + 499, #set))) end
   -- Of what could not be read, they were not known.
   if s.size <= 0 then s.bytes, s.wbytes = 0, 0 end
-  call('HSET', q.key(s.k, ''), 'c', cmsgpack.pack({ size = s.size, next = s.next, letter = s.letter, bytes = s.bytes, wbytes = s.wbytes,
+  call('HSET', q.key(s.k, ''), 'c', cmsgpack.pack({ size = s.size, packed = s.packed, next = s.next, letter = s.letter, bytes = s.bytes, wbytes = s.wbytes,
     flight = s.flight, behind = s.behind, undue = s.undue, published = s.published, acked = s.acked, again = s.again,
     dropped = s.dropped, lost = s.lost, due = s.due }))
 end

@@ -1,4 +1,5 @@
 import { FORMAT, PRELUDE } from './prelude.ts'
+import { QUEUE_BATCHES } from './queue-batches.ts'
 import { QUEUE_DAMAGE } from './queue-damage.ts'
 import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUE_READS } from './queue-reads.ts'
@@ -191,6 +192,7 @@ local reads = {}
 ${QUEUES}
 ${QUEUE_GROUPS}
 ${QUEUE_DAMAGE}
+${QUEUE_BATCHES}
 ${QUEUE_READS}
 local a = {}
 for n = 3, #ARGV do a[n - 2] = ARGV[n] end

@@ -1,6 +1,7 @@
 import { CHANGES } from './changes.ts'
 import { FORMAT, PRELUDE } from './prelude.ts'
 import { PUBLISH } from './publish.ts'
+import { QUEUE_BATCHES } from './queue-batches.ts'
 import { QUEUE_DAMAGE } from './queue-damage.ts'
 import { QUEUE_GROUPS } from './queue-groups.ts'
 import { QUEUE_LEASING } from './queue-leasing.ts'
@@ -89,6 +90,7 @@ const BODY =
   QUEUES +
   QUEUE_GROUPS +
   QUEUE_DAMAGE +
+  QUEUE_BATCHES +
   QUEUE_MOVES +
   QUEUE_PUBLISH +
   QUEUE_OPS +
