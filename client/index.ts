@@ -41,6 +41,7 @@ export type {
   ConnectionsPage,
   ConnectionsStatus,
   ConsumerInfo,
+  Coverage,
   EndedConnection,
   History,
   HistoryParams,

@@ -325,12 +325,14 @@ export class HubCore implements Hub, EngineApp {
     this.current = 'draining'
     this.inProcess.end(new FanfareError('shutting_down', 'The hub was closed by close().'))
     // The callers of start report why it failed.
-    await Promise.allSettled([starting, opening])
+    const outcomes = await Promise.allSettled([starting, opening])
+    const hasFailed = outcomes.some((one) => one.status === 'rejected' && one.reason?.code !== 'shutting_down')
     this.certificate?.stop()
     this.listener?.stop()
     this.parts.httpConnections.drain()
     const { registry, connections, publisher, heartbeat, monitor, queues, nodes } = this.parts
-    this.log.info({ connections: registry.count }, 'draining')
+    // A hub that could not start has no clients, and its only news is the error.
+    if (!hasFailed) this.log.info({ connections: registry.count }, 'draining')
     publisher.stop()
     await connections.drain(this.config.drainTimeoutMs, !nodes.alone)
     heartbeat.stop()
@@ -340,7 +342,7 @@ export class HubCore implements Hub, EngineApp {
     await this.broker.close()
     this.listener?.end()
     this.current = 'closed'
-    this.log.info('closed')
+    if (!hasFailed) this.log.info('closed')
   }
 
   accept(request: UpgradeRequest): true | Refused {

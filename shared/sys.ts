@@ -77,6 +77,21 @@ export function hubName({ name, address }: NodeInfo): string {
   return address === undefined ? name : `${name} ${address}`
 }
 
+/** Which hubs of a cluster a list lacks. A single hub always answers. */
+export interface Coverage {
+  /** The hub that answers has lost its way to the others: the list has only its own items. */
+  readonly cutOff: boolean
+  /** Hubs that did not answer in time: the list lacks their items. */
+  readonly unanswered: readonly NodeInfo[]
+}
+
+/** What a list lacks, in a sentence for people; undefined if nothing. An older hub does not say. */
+export function missingHubs({ cutOff = false, unanswered = [] }: Partial<Coverage>): string | undefined {
+  if (cutOff) return 'The hub that answered is cut off from the others: the list has only its own.'
+  if (unanswered.length === 0) return undefined
+  return `The list is not complete: there was no answer from ${unanswered.map(hubName).join(', ')}.`
+}
+
 /** A node with its own figures. A node that does not answer in time has only its id and its name. */
 export interface NodeStatus extends NodeInfo {
   /** Whether it is the node that answers. */
@@ -184,8 +199,8 @@ export const CONNECTION_SORTS = [
 export type ConnectionSort = (typeof CONNECTION_SORTS)[number]
 
 /** The part of the open connections that was asked for. */
-export interface ConnectionsFound {
-  /** Of all that are open. */
+export interface ConnectionsFound extends Coverage {
+  /** Of all that are open, at the hubs that answered. */
   readonly count: number
   readonly matching: number
   readonly connections: readonly ConnectionInfo[]
@@ -197,8 +212,8 @@ export interface ConnectionsEnded {
 }
 
 /** Connections in the order in which they opened. */
-export interface ConnectionsPage {
-  /** Of all that are open. */
+export interface ConnectionsPage extends Coverage {
+  /** Of all that are open, at the hubs that answered. */
   readonly count: number
   readonly connections: readonly ConnectionInfo[]
 }
@@ -233,7 +248,7 @@ export const TOPIC_SORTS = ['publishedPerSecond', 'publishedTotal', 'name'] as c
 export type TopicSort = (typeof TOPIC_SORTS)[number]
 
 /** The part of the topics that was asked for. */
-export interface TopicsFound {
+export interface TopicsFound extends Coverage {
   readonly count: number
   readonly matching: number
   readonly topics: readonly TopicInfo[]

@@ -16,6 +16,6 @@ export interface WhoAmI {
   readonly roles: readonly string[]
   /** All placeholders are filled in. A missing verb is not permitted at all. */
   readonly permissions: GrantedPermissions
-  /** When the token expires, in milliseconds since 1970; absent if it does not expire. */
+  /** When the token expires: the time in it, in milliseconds since 1970. The hub accepts it for its `clockTolerance` longer. Absent if it does not expire. */
   readonly expiresAt?: number
 }

@@ -177,19 +177,19 @@ function topicsAmong(topics: Iterable<TopicInfo>, { sort, ...wanted }: Wanted<To
 
 export async function findConnections(nodes: Nodes, wanted: Wanted<ConnectionSort>): Promise<ConnectionsFound> {
   const asked = forAll(nodes, wanted)
-  const answers = await nodes.askAll('connections.find', asked)
+  const { answers, coverage } = await nodes.survey('connections.find', asked)
   const found = answers.flatMap((answer) => answer.found).sort(orderOf(wanted.reverse))
   const from = wanted.from - asked.from
-  return { ...counted(answers), connections: itemsOf(found.slice(from, from + wanted.limit)) }
+  return { ...counted(answers), ...coverage, connections: itemsOf(found.slice(from, from + wanted.limit)) }
 }
 
 /** The figures of a topic are the sum over the nodes that return it. Nodes on which it is rarely published to may not return it. */
 export async function findTopics(nodes: Nodes, wanted: Wanted<TopicSort>): Promise<TopicsFound> {
   const asked = forAll(nodes, wanted)
-  const answers = await nodes.askAll('topics.find', asked)
+  const { answers, coverage } = await nodes.survey('topics.find', asked)
   const topics = sumOfTopics(answers.flatMap(({ found }) => itemsOf(found)))
   const { found } = await topicsAmong(topics, { ...wanted, from: wanted.from - asked.from })
-  return { ...counted(answers), topics: itemsOf(found) }
+  return { ...counted(answers), ...coverage, topics: itemsOf(found) }
 }
 
 /**

@@ -30,6 +30,8 @@ const NAMED_CHARACTERS = 100
 /** An identity whose claims are already filled into its permissions. */
 export interface KnownIdentity extends Omit<Identity, 'claims' | 'expiresAt'> {
   readonly expiresAt?: number | undefined
+  /** For how long it is accepted after `expiresAt`, in milliseconds. */
+  readonly toleranceMs?: number | undefined
   /** The roles of the configuration that permissions come from. */
   readonly roles?: readonly string[] | undefined
 }
@@ -37,14 +39,16 @@ export interface KnownIdentity extends Omit<Identity, 'claims' | 'expiresAt'> {
 /** The permissions of one identity. Each question is answered once and remembered. */
 export class Access {
   readonly subject: string
-  /** Integer milliseconds since 1970, since it goes into frames. */
-  readonly expiresAt: number | undefined
+  /** When it is no longer accepted. Integer milliseconds since 1970, since it goes into frames. */
+  readonly endsAt: number | undefined
   /**
    * The client has sent no token. This is a state, not a name: a token may have any subject, `anonymous` too.
    */
   readonly anonymous: boolean
   /** Everything is permitted, so nothing has to be checked. */
   readonly unrestricted: boolean
+  /** As the token says: it ends later by the tolerance for clocks. */
+  private readonly expiresAt: number | undefined
   private readonly roles: readonly string[]
   private readonly patterns: Record<Verb, readonly (readonly string[])[]>
   private readonly answers: Partial<Record<Verb, RecentMap<string, boolean>>> = {}
@@ -53,12 +57,13 @@ export class Access {
 
   /** `permissions` has no placeholders any more. `denied` is called for each refusal. */
   constructor(
-    { subject, expiresAt, permissions, roles = [] }: KnownIdentity,
+    { subject, expiresAt, toleranceMs = 0, permissions, roles = [] }: KnownIdentity,
     denied: (subject: string, verb: Verb, target: string) => void,
     anonymous = false,
   ) {
     this.subject = subject
     this.expiresAt = wholeTime(expiresAt)
+    this.endsAt = wholeTime(expiresAt === undefined ? undefined : expiresAt + toleranceMs)
     this.anonymous = anonymous
     this.roles = roles
     this.denied = denied
@@ -75,9 +80,9 @@ export class Access {
 
   /** What the hub tells the client about its own identity. */
   about(now: number): { subject?: string; expiresInMs?: number } {
-    const { subject, expiresAt } = this
+    const { subject, endsAt } = this
     if (this.anonymous) return {}
-    return { subject, ...(expiresAt !== undefined && { expiresInMs: Math.max(0, expiresAt - Math.ceil(now)) }) }
+    return { subject, ...(endsAt !== undefined && { expiresInMs: Math.max(0, endsAt - Math.ceil(now)) }) }
   }
 
   /** The answer to `hub.whoami`. */

@@ -149,9 +149,9 @@ export class Authenticator {
   }
 
   private async byJwt(jwt: JwtVerifier, token: string): Promise<Access> {
-    const { subject, expiresAt, claims, permissions, roles } = await jwt.verify(token)
+    const { subject, expiresAt, toleranceMs, claims, permissions, roles } = await jwt.verify(token)
     const named = permissions || roles.length > 0 ? roles : ['default']
-    return this.access({ subject, expiresAt, ...this.grants(permissions, named) }, claims)
+    return this.access({ subject, expiresAt, toleranceMs, ...this.grants(permissions, named) }, claims)
   }
 
   private whyNot(token: string): string {

@@ -15,7 +15,10 @@ type JwtConfig = NonNullable<AuthConfig['jwt']>
 export interface Claims {
   readonly subject: string
   readonly claims: JWTPayload
+  /** In milliseconds since 1970, as the token says. */
   readonly expiresAt: number
+  /** How much longer the token is accepted, in case the clock of its issuer differs. */
+  readonly toleranceMs: number
   /** Permissions in the token itself, from the claim `permissions`. */
   readonly permissions: Permissions | undefined
   /** The claim `role`: one name or several. */
@@ -78,8 +81,14 @@ export class JwtVerifier {
     if (typeof sub !== 'string' || sub === '')
       throw new FanfareError('unauthenticated', 'The claim "sub" of the token is missing or empty.')
     const roles = (Array.isArray(role) ? role : [role]).filter((name) => typeof name === 'string')
-    const expiresAt = (exp as number) * 1000 + this.toleranceMs
-    return { subject: sub, claims: payload, expiresAt, permissions: permissionsIn(permissions), roles }
+    return {
+      subject: sub,
+      claims: payload,
+      expiresAt: (exp as number) * 1000,
+      toleranceMs: this.toleranceMs,
+      permissions: permissionsIn(permissions),
+      roles,
+    }
   }
 
   /** Whether a token looks like a JWT. */

@@ -1,3 +1,4 @@
+import type { Coverage } from '../../shared/sys.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { Bus, BusFigures, NodeName } from './bus.ts'
 import type { Answer, Params, QuestionName } from './questions.ts'
@@ -91,8 +92,24 @@ export class Nodes {
     question: Name,
     params: Params<Name>,
   ): Promise<[Answer<Name>, ...Answer<Name>[]]> {
-    const others = this.askOthers(question, params)
-    return [await this.askOwn(question, params), ...(await others)]
+    return (await this.survey(question, params)).answers
+  }
+
+  /** The same, and which nodes the answers lack. */
+  async survey<Name extends QuestionName>(
+    question: Name,
+    params: Params<Name>,
+  ): Promise<{ readonly answers: [Answer<Name>, ...Answer<Name>[]]; readonly coverage: Coverage }> {
+    const asked = this.askEachOther(question, params)
+    const own = await this.askOwn(question, params)
+    const others = await asked
+    return {
+      answers: [own, ...others.flatMap(({ answer }) => (answer === undefined ? [] : [answer]))],
+      coverage: {
+        cutOff: this.isCutOff,
+        unanswered: others.filter(({ answer }) => answer === undefined).map(({ node }) => node),
+      },
+    }
   }
 
   async askOwn<Name extends QuestionName>(question: Name, params: Params<Name>): Promise<Answer<Name>> {

@@ -92,6 +92,9 @@ export interface ToldShares {
   readonly rows: readonly QueueShareRow[]
 }
 
+/** A page of the connections of one node. */
+export type OwnConnections = Pick<ConnectionsPage, 'count' | 'connections'>
+
 type Limit = { readonly limit: number }
 type OneConnection = { readonly connection: string }
 
@@ -104,7 +107,7 @@ export interface Questions {
   'topics.busiest': { params: Limit; answer: TopicsStatus }
   'topics.find': { params: Wanted<TopicSort>; answer: Found<TopicInfo> }
   'connections.find': { params: Wanted<ConnectionSort>; answer: Found<ConnectionInfo> }
-  'connections.list': { params: Limit & { readonly from: number }; answer: ConnectionsPage }
+  'connections.list': { params: Limit & { readonly from: number }; answer: OwnConnections }
   'connections.slowest': { params: Limit; answer: ConnectionsStatus }
   'connections.recent': { params: object; answer: readonly EndedConnection[] }
   'connections.show': { params: OneConnection; answer: ConnectionInfo | EndedConnection | null }

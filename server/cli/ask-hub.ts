@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { Client } from '../../client/client.ts'
+import { type Coverage, missingHubs } from '../../shared/sys.ts'
 import { connected } from './connected.ts'
 import { addHub, addTimeout, connectTo, type HubAddress } from './connection-options.ts'
 import { jsonLine } from './data.ts'
@@ -40,6 +41,12 @@ export function print<Item>(
   now = 0,
 ): void {
   process.stdout.write(json ? items.map((item) => `${jsonLine(item)}\n`).join('') : readable(items, now))
+}
+
+/** Says on standard error which hubs a list lacks; standard output stays the list. */
+export function noteMissing(coverage: Partial<Coverage>): void {
+  const note = missingHubs(coverage)
+  if (note !== undefined) process.stderr.write(`fanfare: note: ${note}\n`)
 }
 
 /** Prints what was done: a sentence for people, or an object for programs. */

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { type ConnectionInfo, hubName } from '../../shared/sys.ts'
-import { askHub, asking, type CommandOptions, print, report } from './ask-hub.ts'
+import { askHub, asking, type CommandOptions, noteMissing, print, report } from './ask-hub.ts'
 import { integer } from './connection-options.ts'
 import { withExamples } from './examples.ts'
 import { columns, count, duration, size } from './table.ts'
@@ -46,8 +46,9 @@ function list({ from, limit, ...options }: PageOptions): Promise<void> {
   return askHub(options, async (client) => {
     const page = { ...(from !== undefined && { from }), ...(limit !== undefined && { limit }) }
     const { connections: admin, hub } = client.admin
-    const [{ count: open, connections }, { nodes }] = await Promise.all([admin.list(page), hub.show()])
+    const [{ count: open, connections, ...coverage }, { nodes }] = await Promise.all([admin.list(page), hub.show()])
     print(connections, options, (listed, now) => table(listed, { open, nodes }, now), hub.now())
+    noteMissing(coverage)
   })
 }
 

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { TOPIC_SORTS, type TopicInfo, type TopicSort } from '../../shared/sys.ts'
-import { askHub, asking, type CommandOptions, print } from './ask-hub.ts'
+import { askHub, asking, type CommandOptions, noteMissing, print } from './ask-hub.ts'
 import { integer } from './connection-options.ts'
 import { withExamples } from './examples.ts'
 import { columns, count, rate } from './table.ts'
@@ -20,6 +20,7 @@ export function topicsCommand(): Command {
       askHub(options, async ({ admin: { topics } }) => {
         const found = await topics.find({ filter, sort, limit })
         print(found.topics, options, (listed) => table(listed, found.matching))
+        noteMissing(found)
       }),
     )
   return withExamples(command, ['fanfare topics'], ['fanfare topics --filter photos --sort name'])

@@ -125,9 +125,8 @@ export class Connection
   checkExpiry(): void {
     this.guarded(() => {
       const now = this.parts.authenticator.now()
-      const expiresAt = this.access?.expiresAt
-      if (expiresAt !== undefined && expiresAt <= now && this.state === 'ready')
-        this.end(new FanfareError('token_expired'))
+      const endsAt = this.access?.endsAt
+      if (endsAt !== undefined && endsAt <= now && this.state === 'ready') this.end(new FanfareError('token_expired'))
     })
   }
 
@@ -325,7 +324,7 @@ export class Connection
   private takeAccess(access: Access): void {
     this.access = access
     if (this.allowance && !access.anonymous) this.parts.limits.join(this.allowance, access.subject)
-    if (access.expiresAt !== undefined) this.parts.watchExpiry(this)
+    if (access.endsAt !== undefined) this.parts.watchExpiry(this)
   }
 
   /** Also called later, by promises and by the broker. */

@@ -1,4 +1,4 @@
-import type { SearchWithHistory } from '../../shared/sys.ts'
+import type { Coverage, SearchWithHistory } from '../../shared/sys.ts'
 import { type Polled, poll } from './poll.ts'
 import { type PageRoute, setQuery } from './route.ts'
 import { type Placed, StillRows } from './still.ts'
@@ -20,8 +20,8 @@ interface ListSource<Answer, Row> {
   readonly history?: boolean
 }
 
-/** The total number of rows, and how many match the filter. */
-export interface Counts {
+/** The total number of rows, and how many match the filter. Lists that the hubs of a cluster answer together say which of them are missing. */
+export interface Counts extends Partial<Coverage> {
   readonly count: number
   readonly matching: number
 }

@@ -1,8 +1,9 @@
 import { repeat } from 'lit/directives/repeat.js'
 import { html, nothing, type TemplateResult } from 'lit/html.js'
+import { missingHubs } from '../../shared/sys.ts'
 import { count } from './format.ts'
 import { type Counts, type HubList, PAGE_ROWS } from './hub-list.ts'
-import { type Content, empty, unanswered } from './parts.ts'
+import { type Content, empty, unanswered, verdict } from './parts.ts'
 import { href, type PageRoute } from './route.ts'
 
 /** Maximum number of rows of a table without pages. */
@@ -33,10 +34,11 @@ export function listing<Row, Answer extends Counts>(list: HubList<Row, Answer>, 
   const { answer } = list
   if (!answer) return unanswered(list.error)
   if (answer.count === 0)
-    return noneSeen === undefined ? empty(noneTitle, none) : empty(`${noneTitle} that you can see`, noneSeen)
+    return html`${incomplete(answer)}
+      ${noneSeen === undefined ? empty(noneTitle, none) : empty(`${noneTitle} that you can see`, noneSeen)}`
   const cell: HeadCell = (key, label, kind = 'number') => sortHead(list, key, label, kind)
   const rows = list.arranged()
-  return html`<div class="row tools">
+  return html`${incomplete(answer)}<div class="row tools">
       <input
         type="search" class="filter" placeholder=${filter} aria-label=${filter} spellcheck="false" .value=${list.filter}
         @input=${(event: Event) => list.filterBy((event.target as HTMLInputElement).value)}
@@ -55,6 +57,12 @@ export function listing<Row, Answer extends Counts>(list: HubList<Row, Answer>, 
               html`<tr class=${isPast ? 'past' : ''} title=${isPast ? 'No longer on this page of the list. These are its last figures.' : nothing}>${cells(row)}</tr>`,
           )}</tbody></table></div>${pages(list)}`
     }`
+}
+
+/** Which hubs of the cluster the list lacks. */
+function incomplete(answer: Counts): TemplateResult | typeof nothing {
+  const note = missingHubs(answer)
+  return note === undefined ? nothing : verdict('warn', note)
 }
 
 /** The filter matches nothing, or the list has become shorter than the address expects. */

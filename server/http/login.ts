@@ -29,10 +29,10 @@ export function login(authenticate: (credentials: Credentials) => Promise<Access
         )
       }
       try {
-        const { expiresAt } = await authenticate({ ...credentialsOf(c), token })
+        const { endsAt } = await authenticate({ ...credentialsOf(c), token })
         return new Response(null, {
           status: 303,
-          headers: { location: './', 'set-cookie': keepToken(c, token, expiresAt) },
+          headers: { location: './', 'set-cookie': keepToken(c, token, endsAt) },
         })
       } catch (error) {
         return loginRefused(c, error)

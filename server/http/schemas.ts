@@ -307,7 +307,12 @@ export const Connection = z
   })
   .meta({ id: 'Connection' })
 
-export const Connections = z.object({ count: whole, connections: z.array(Connection) })
+const coverage = {
+  cutOff: z.boolean().describe('Whether the hub that answers is cut off from the others, and lists only its own'),
+  unanswered: z.array(node).describe('Hubs that did not answer in time: the list lacks theirs'),
+}
+
+export const Connections = z.object({ count: whole, ...coverage, connections: z.array(Connection) })
 
 const topic = z.object({ topic: text, publishedPerSecond: rate, publishedTotal: whole })
 
@@ -323,8 +328,8 @@ const recent = z.array(z.number()).optional().describe('Maximum of each five sec
 
 export const QueuesFound = z.object({ ...found, queues: z.array(Queue.extend({ history: recent })) })
 export const StreamsFound = z.object({ ...found, streams: z.array(Stream.extend({ history: recent })) })
-export const ConnectionsFound = z.object({ ...found, connections: z.array(Connection) })
-export const TopicsFound = z.object({ ...found, topics: z.array(topic) })
+export const ConnectionsFound = z.object({ ...found, ...coverage, connections: z.array(Connection) })
+export const TopicsFound = z.object({ ...found, ...coverage, topics: z.array(topic) })
 export const Ended = z.object({ connections: z.array(Connection) })
 
 const level = z.enum(['problem', 'warning'])

@@ -63,7 +63,8 @@ export class Overview {
   }
 
   async connections(from: number, limit: number): Promise<ConnectionsPage> {
-    return pageOf(await this.nodes.askAll('connections.list', { from, limit }), limit)
+    const { answers, coverage } = await this.nodes.survey('connections.list', { from, limit })
+    return { ...pageOf(answers, limit), ...coverage }
   }
 
   async recent(): Promise<readonly EndedConnection[]> {

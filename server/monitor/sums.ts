@@ -1,7 +1,6 @@
 import type {
   Attention,
   ConnectionInfo,
-  ConnectionsPage,
   ConnectionsStatus,
   EndedConnection,
   History,
@@ -9,7 +8,7 @@ import type {
   TopicInfo,
   TopicsStatus,
 } from '../../shared/sys.ts'
-import type { AttentionRow, AttentionRows } from '../bus/questions.ts'
+import type { AttentionRow, AttentionRows, OwnConnections } from '../bus/questions.ts'
 import { firstOf } from '../registry/first-of.ts'
 
 /** Combines the answers of several nodes. The answer of a single node stays as it is. */
@@ -103,7 +102,7 @@ function slowestFirst(a: ConnectionInfo, b: ConnectionInfo): number {
  * Ordered by number. Connections of several nodes can have the same number: all connections with the last number are included, so
  * that the next page can begin with the following number.
  */
-export function pageOf(all: readonly ConnectionsPage[], limit: number): ConnectionsPage {
+export function pageOf(all: readonly OwnConnections[], limit: number): OwnConnections {
   const connections = all.flatMap(({ connections }) => connections).sort((a, b) => a.number - b.number)
   const last = connections[limit - 1]?.number ?? Number.POSITIVE_INFINITY
   return { count: countOf(all), connections: connections.filter(({ number }) => number <= last) }

@@ -1,12 +1,7 @@
 import type { Clock } from '../../shared/clock.ts'
 import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
-import type {
-  ConnectionInfo,
-  ConnectionSort,
-  ConnectionsPage,
-  ConnectionsStatus,
-  EndedConnection,
-} from '../../shared/sys.ts'
+import type { ConnectionInfo, ConnectionSort, ConnectionsStatus, EndedConnection } from '../../shared/sys.ts'
+import type { OwnConnections } from '../bus/questions.ts'
 import { firstOf } from './first-of.ts'
 import { connectionSeverity, type OutboxFigures } from './severity.ts'
 
@@ -77,7 +72,7 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
     return connection
   }
 
-  list(from: number, limit: number): ConnectionsPage {
+  list(from: number, limit: number): OwnConnections {
     const now = this.clock.now()
     const connections: ConnectionInfo[] = []
     for (const connection of this.byId.values()) {

@@ -71,6 +71,8 @@ it.each(ENGINES)('says so when its port is in use, on %s', async (engine) => {
   const second = fanfare(['serve', '--engine', engine, '--port', String(port)])
   expect(await second.exit).toBe(1)
   expect(second.stderr).toContain(`fanfare: port_in_use: The hub cannot listen on 127.0.0.1:${port}`)
+  // It had no clients: its log says nothing of an end.
+  expect(second.stdout + second.stderr).not.toMatch(/draining|closed/)
 })
 
 describe('where uWebSockets.js is not installed', () => {

@@ -311,29 +311,6 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     expect(await atB.admin.nodes.list()).toMatchObject({ cutOff: true, nodes: [{ ...of(b), self: true }] })
   })
 
-  it('lists a node that does not answer by its name', async () => {
-    const [a, b] = (await start(2)) as Two
-    b.bus.pause()
-    const { nodes } = await a.client().admin.nodes.list()
-    expect(nodes).toMatchObject([{ ...a.bus.node, self: true }, b.bus.node])
-    expect(nodes[1]).toEqual({ ...b.bus.node, self: false })
-  })
-
-  it('does not take a connection for gone if a node does not answer', async () => {
-    const [a, b] = (await start(2)) as Two
-    await b.client().ready()
-    const { connections } = a.client().admin
-    const listed = (await connections.list()).connections
-    const there = listed.find(({ node }) => node.id === b.bus.node.id)?.connection as string
-    b.bus.pause()
-    const refusal = {
-      code: 'no_connection',
-      message: expect.stringContaining(`there was no answer from "${b.bus.node.name}"`),
-    }
-    await expect(connections.show(there)).rejects.toMatchObject(refusal)
-    await expect(connections.disconnect(there)).rejects.toMatchObject(refusal)
-  })
-
   it('shares the limit of an identity between nodes', async () => {
     const authenticate = () => ({ subject: 'ann', permissions: { publish: ['#'] } })
     const nodes = (await start(2, { auth: { authenticate }, identityMessagesPerSecond: 50 })) as Two

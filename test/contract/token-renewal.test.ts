@@ -29,6 +29,18 @@ onEveryEngine('renewing tokens', (hubs) => {
     expect(await hello(url, 'never')).toMatchObject({ code: 'auth_unavailable', close: 4004 })
   })
 
+  it('tells a client when its token expires by the token, and accepts it for the tolerance longer', async () => {
+    const { url } = await hubs.start({ auth: { jwt: { keys: [{ secretFile }], clockTolerance: '30s' } } })
+    const exp = inSeconds(-10)
+    const peer = await Peer.open(url)
+    peer.send({ type: 'hello', token: await sign({ exp }) })
+    const { expiresInMs } = await peer.next('welcome')
+    expect(expiresInMs).toBeGreaterThan(10_000)
+    expect(expiresInMs).toBeLessThanOrEqual(20_000)
+    peer.send({ type: 'call', seq: 1, method: 'hub.whoami' })
+    expect((await peer.next('result')).result).toMatchObject({ expiresAt: exp * 1000 })
+  })
+
   describe('a token that replaces another', () => {
     const open = async (token: string) => {
       const peer = await Peer.open(url)

@@ -76,7 +76,8 @@ describe('a hub', () => {
       expect(error).toMatchObject({ code: 'bad_config' })
       const name = right.slice(1)
       // Without scripts, nothing tells whether more is missing.
-      if (name === 'script|load' || name === 'evalsha') expect(error.message).toMatch(`'${name}' command. Permit it`)
+      if (name === 'script|load' || name === 'evalsha')
+        expect(error.message).toMatch(`'${name}' command. If the user has`)
       else expect(error.message).toMatch(new RegExp(`needs: ${name.replace('|', ' ').toUpperCase()}\\. `))
       expect(error.message).toMatch(/Permit it in Redis: ACL SETUSER hub /)
       expect(error.message.split(' ')).toContain(right)
@@ -124,6 +125,21 @@ describe('a hub', () => {
     await cured(redis, error)
   })
 
+  it.each([
+    ['allchannels', /^&/, ['-publish', '-subscribe']],
+    ['allkeys or allchannels', /^[~&]/, ['-evalsha']],
+  ])(
+    'that cannot tell if its Redis user has %s says which patterns to leave out then',
+    async (flags, signs, without) => {
+      await permit(redis, ['on', '>secret', 'allkeys', 'allchannels', '+@all', ...without])
+      const error = await refusal(redis)
+      const patterns = PATTERNS.filter((pattern) => signs.test(pattern))
+      expect(error.message).toContain(`If the user has ${flags} already, leave out ${patterns.join(' ')}. Permit it`)
+      const words = error.message.split(' ').filter((word) => !PATTERNS.includes(word))
+      await cured(redis, { ...error, message: words.join(' ') })
+    },
+  )
+
   it('names the keys that its Redis user can read but not write', async () => {
     await permit(
       redis,
@@ -137,7 +153,7 @@ describe('a hub', () => {
   it('without SELECT says that it cannot choose a database', async () => {
     await permit(redis, RIGHTS)
     const { message } = await refusal(redis, '/3')
-    expect(message).toMatch(/'select' command\. Permit it in Redis: ACL SETUSER hub .*\+select/)
+    expect(message).toMatch(/'select' command\. .*Permit it in Redis: ACL SETUSER hub .*\+select/)
   })
 
   it('refuses a wrong password in one sentence', async () => {

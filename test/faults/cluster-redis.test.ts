@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { startHub } from '../../server/index.ts'
 import {
   clientOf,
   command,
@@ -168,3 +169,23 @@ function rights(prefix: string, password: string): string[] {
   const places = [prefix, `{${prefix}}`].flatMap((each) => [`~${each}:*`, `&${each}:*`])
   return ['on', `>${password}`, ...places, ...RIGHTS.slice(RIGHTS.indexOf('-@all'))]
 }
+
+it('says what is likely wrong if only one side speaks TLS, or the CA is not known', async () => {
+  const { certFile, keyFile } = new PairFiles(makePair('redis'))
+  const [plain, secure] = [await RedisServer.start(), await RedisServer.startSecure(certFile, keyFile)]
+  onTestFinished(() => Promise.all([plain.stop(), secure.stop()]).then(() => {}))
+  const refusal = (cluster: string) =>
+    startHub({ port: 0, cluster }).then(
+      () => undefined,
+      (error) => error,
+    )
+  const [noTls, tls, noCa] = await Promise.all([
+    refusal(plain.url.replace('redis:', 'rediss:')),
+    refusal(secure.url.replace('rediss:', 'redis:')),
+    refusal(secure.url),
+  ])
+  for (const error of [noTls, tls, noCa]) expect(error).toMatchObject({ code: 'cluster_unreachable' })
+  expect(noTls.message).toMatch(/\. If it does not speak TLS, begin the URL in cluster with redis instead of rediss\.$/)
+  expect(tls.message).toMatch(/\. If it speaks TLS, begin the URL in cluster with rediss instead of redis\.$/)
+  expect(noCa.message).toMatch(/\. Name the CA of its certificate in clusterCaFile\.$/)
+})

@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import { checkServers, inTime, known, sever } from '../../bus/redis/connecting.ts'
+import { checkServers, inTime, known, sever, withAdvice } from '../../bus/redis/connecting.ts'
 import { isNotPermitted, Permissions } from '../../bus/redis/permissions.ts'
 import type { RedisAddress } from '../../bus/redis/redis-address.ts'
 import { leadElsewhere, SentinelWatch } from '../../bus/redis/sentinel-watch.ts'
@@ -86,7 +86,9 @@ export class BrokerLink {
 
   /** Connects for the first time. Rejects with `cluster_unreachable` and `bad_config`. */
   open(): Promise<void> {
-    return this.connect()
+    return this.connect().catch((error) => {
+      throw withAdvice(error, this.places.shown)
+    })
   }
 
   /** Whether it stands within a time. */

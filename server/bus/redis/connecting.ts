@@ -58,6 +58,25 @@ export function known(error: unknown, address: RedisAddress, permissions: Permis
   return new FanfareError('cluster_unreachable', `Redis at ${whereRedisIs(address)} ${what}: ${text}.`)
 }
 
+/** Adds what to do if a first attempt fails because the URL may be wrong about TLS. Neither side says so: each waits for the other, or hangs up. */
+export function withAdvice(error: FanfareError, address: RedisAddress): FanfareError {
+  const advice = error.code === 'cluster_unreachable' ? adviceOnTls(error.message, address) : undefined
+  return advice === undefined ? error : new FanfareError(error.code, `${error.message} ${advice}`)
+}
+
+function adviceOnTls(text: string, { tls }: RedisAddress): string | undefined {
+  if (!tls) {
+    const isHungUp = /ECONNRESET|EPIPE|Connection is closed/.test(text)
+    return isHungUp ? 'If it speaks TLS, begin the URL in cluster with rediss instead of redis.' : undefined
+  }
+  if (/self-signed certificate|unable to (get|verify)/.test(text)) {
+    return 'Name the CA of its certificate in clusterCaFile.'
+  }
+  const isNoTls =
+    /ETIMEDOUT|ECONNRESET|EPROTO|wrong version number|packet length|before secure TLS|Connection is closed/.test(text)
+  return isNoTls ? 'If it does not speak TLS, begin the URL in cluster with redis instead of rediss.' : undefined
+}
+
 /** Rejects if it takes too long to connect. */
 export async function inTime(connected: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined

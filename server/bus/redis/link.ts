@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import { checkServers, inTime, known, sever } from './connecting.ts'
+import { checkServers, inTime, known, sever, withAdvice } from './connecting.ts'
 import { isNotPermitted, type Permissions } from './permissions.ts'
 import type { RedisAddress } from './redis-address.ts'
 import { leadElsewhere, SentinelWatch } from './sentinel-watch.ts'
@@ -78,7 +78,9 @@ export class RedisLink {
 
   /** Connects for the first time. Rejects with `bad_config` and `cluster_unreachable`. */
   async open(): Promise<void> {
-    await this.connect()
+    await this.connect().catch((error) => {
+      throw withAdvice(error, this.places.shown)
+    })
   }
 
   /** This node says something that it will hear. */

@@ -86,11 +86,13 @@ export class Permissions {
   }
 
   private lacks(what: string, missing: readonly Need[]): FanfareError {
-    const { patterns, commands, hidden } = missingOf(this.needs, missing)
+    const { patterns, unsure, commands, hidden } = missingOf(this.needs, missing)
     const rule = [...patterns, ...[...commands, ...hidden].map((command) => `+${command}`)].join(' ')
+    const doubt =
+      unsure.length === 0 ? '' : `If the user has ${namesOfAll(unsure)} already, leave out ${unsure.join(' ')}. `
     return new FanfareError(
       'bad_config',
-      `Redis does not permit its user "${this.user}" what a hub needs: ${what}. Permit it in Redis: ACL SETUSER ${this.user} ${rule}`,
+      `Redis does not permit its user "${this.user}" what a hub needs: ${what}. ${doubt}Permit it in Redis: ACL SETUSER ${this.user} ${rule}`,
     )
   }
 
@@ -111,6 +113,8 @@ const ARGUMENTS = { without: ['1', '0'], with: ['1', '1'] }
 
 interface Missing {
   readonly patterns: readonly string[]
+  /** Those of `patterns` that may be permitted: no command tells, because none is permitted. Redis refuses a rule that adds a pattern to all keys or channels. */
+  readonly unsure: readonly string[]
   readonly commands: readonly string[]
   /** Commands that are refused on keys or channels that the user may not use anyway: whether they are permitted shows once those are. */
   readonly hidden: readonly string[]
@@ -121,18 +125,30 @@ function missingOf(needs: readonly Need[], refused: readonly Need[]): Missing {
   const permitted = new Set(needs.filter((need) => !isRefused.has(need)).map(({ command }) => command))
   // A command that is permitted elsewhere lacks the pattern. So does everything if nothing of the kind is permitted.
   const patterns = new Set<string>()
+  const unsure = new Set<string>()
   for (const { command, pattern } of refused) {
     const isNonePermitted = needs.every((need) => need.pattern?.[0] !== pattern?.[0] || isRefused.has(need))
-    if (pattern !== undefined && (permitted.has(command) || isNonePermitted)) patterns.add(pattern)
+    if (pattern === undefined) continue
+    if (permitted.has(command) || isNonePermitted) patterns.add(pattern)
+    if (isNonePermitted) unsure.add(pattern)
   }
   const rest = refused.filter(({ command }) => !permitted.has(command))
   const isHidden = ({ pattern }: Need) => pattern !== undefined && patterns.has(pattern)
   const commands = new Set(rest.filter((need) => !isHidden(need)).map(({ command }) => command))
   const hidden = new Set(rest.filter((need) => !commands.has(need.command)).map(({ command }) => command))
-  return { patterns: [...patterns], commands: [...commands], hidden: [...hidden] }
+  return { patterns: [...patterns], unsure: [...unsure], commands: [...commands], hidden: [...hidden] }
 }
 
-function namesOf({ patterns, commands }: Missing): string[] {
+/** The flags of Redis that permit everything of the kinds of some patterns. */
+function namesOfAll(patterns: readonly string[]): string {
+  const kinds = { '~': 'allkeys', '&': 'allchannels' }
+  return Object.entries(kinds)
+    .filter(([sign]) => patterns.some((pattern) => pattern.startsWith(sign)))
+    .map(([, flag]) => flag)
+    .join(' or ')
+}
+
+function namesOf({ patterns, commands }: Pick<Missing, 'patterns' | 'commands'>): string[] {
   const places = patterns.map((pattern) => `${pattern.startsWith('~') ? 'keys' : 'channels'} ${pattern.slice(1)}`)
   return [...places, ...commands.map((command) => command.replace('|', ' ').toUpperCase())]
 }
