@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Service, WorkerState } from './contract.ts'
 
@@ -7,6 +8,10 @@ import type { Service, WorkerState } from './contract.ts'
 const REPLACE_MS = 1_000
 /** Time to finish the current work before a worker is killed, in milliseconds. */
 const STOP_MS = 7_000
+
+/** `.js` once a build has translated this file; then the parts are translated, too. */
+const EXTENSION = extname(import.meta.url)
+const RUNNER = EXTENSION === '.ts' ? ['--import', import.meta.resolve('tsx')] : []
 
 type Kind = Service | 'edge'
 
@@ -84,8 +89,8 @@ export class Fleet {
 
   private start(kind: Kind): string {
     const worker = `${kind}-${++this.started}`
-    const file = fileURLToPath(new URL(`${kind}.ts`, import.meta.url))
-    const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), file], {
+    const file = fileURLToPath(new URL(`${kind}${EXTENSION}`, import.meta.url))
+    const child = spawn(process.execPath, [...RUNNER, file], {
       env: { ...process.env, ...this.env, PHOTOS_WORKER: worker },
       // Nothing is sent over `ipc`: when it closes, the process knows that the stage is gone.
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -117,10 +117,11 @@ describe('the page of the photo demo', () => {
     await press(page, 'Upload 40 pictures')
     await section('spike').getByText('40 pictures are being uploaded').waitFor()
     await expect.poll(() => numberIn(page, '#depth'), SOON).toBeGreaterThan(10)
-    await expect.poll(() => numberIn(page, '#workers'), SOON).toBeGreaterThan(1)
+    // At once: on a busy machine the queue may be empty again by the time the second worker has started.
     expect(await page.locator('[data-node="queue"]').innerText()).toMatch(/\d+ ready, \d+ unacked/)
     expect(await page.locator('#gallery-state').innerText()).toMatch(/\d+ in the queue/)
     await shoot('mid-spike')
+    await expect.poll(() => numberIn(page, '#workers'), SOON).toBeGreaterThan(1)
     await expect.poll(() => numberIn(page, '#depth'), SOON).toBe(0)
     expect(await numberIn(page, '#peak')).toBeGreaterThan(10)
     for (const canvas of await page.locator('#spike line-chart canvas').all()) {

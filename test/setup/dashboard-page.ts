@@ -10,8 +10,8 @@ import { startWorld, type World } from './dashboard-world.ts'
 
 const OUTPUT = fileURLToPath(new URL('../output', import.meta.url))
 
-/** The hub works out its figures once a second. */
-export const eventually = <Value>(ask: () => Value | Promise<Value>) => expect.poll(ask)
+/** The hub works out its figures once a second: looking at the page more often only takes CPU time. */
+export const eventually = <Value>(ask: () => Value | Promise<Value>) => expect.poll(ask, { interval: 250 })
 
 /** A number as the page shows it. */
 export const whole = (text: string | null) => Number((text ?? '').replaceAll(',', ''))

@@ -9,7 +9,9 @@ import type { Topics } from '../../demo/photos/contract.ts'
 
 const PACKAGE = fileURLToPath(new URL('../..', import.meta.url))
 
-/** The photo demo as `npm run demo` starts it, once its page is built: a group of processes. */
+const AS_NPM_STARTS_IT = ['--import', 'tsx', 'demo/photos/main.ts']
+
+/** The photo demo once its page is built, by default as `npm run demo` starts it: a group of processes. */
 export class PhotoDemo {
   /** The photo demo with a browser, and what its tabs did that they should not do. */
   url = ''
@@ -19,9 +21,9 @@ export class PhotoDemo {
   output = ''
   private readonly child: ChildProcess
 
-  private constructor(port: number) {
+  private constructor(port: number, start: readonly string[]) {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FANFARE_')))
-    this.child = spawn(process.execPath, ['--import', 'tsx', 'demo/photos/main.ts', '--port', `${port}`], {
+    this.child = spawn(process.execPath, [...start, '--port', `${port}`], {
       cwd: PACKAGE,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -31,8 +33,8 @@ export class PhotoDemo {
   }
 
   /** Resolves when the page is served, or when the demo has ended: then `url` is empty. */
-  static async start(port = 0): Promise<PhotoDemo> {
-    const demo = new PhotoDemo(port)
+  static async start(port = 0, start = AS_NPM_STARTS_IT): Promise<PhotoDemo> {
+    const demo = new PhotoDemo(port, start)
     await Promise.race([demo.said(), demo.ended])
     return demo
   }
