@@ -2,7 +2,7 @@ import type { LetterSteps } from '../letter-pages.ts'
 
 // About what Redis needs for each of these, in microseconds: a turn has to end within a few milliseconds.
 
-/** Maximum of a batch of messages in a queue, and the bytes after which it ends: a lease that wants fewer messages writes the rest of it once more. */
+/** Maximum of a batch of messages in a queue, and the bytes after which it ends: a lease that wants fewer messages writes it once more, in pieces. */
 export const BATCH_MESSAGES = 64
 export const BATCH_BYTES = 16 * 1024
 

@@ -2,7 +2,7 @@ import { BATCH_MESSAGES } from '../costs.ts'
 
 /**
  * Batches: plain messages that no consumer has had, as they were published together. They wait in a list (`:n`), in the order of the numbers, and most are
- * leased and acked in that order: a batch at a time costs much less than each message by itself. A lease that wants fewer cuts the batch in two. On lease it
+ * leased and acked in that order: a batch at a time costs much less than each message by itself. A lease that wants fewer cuts the batch in pieces. On lease it
  * is still a batch (`:nl`, by its first number), until all of its messages are released (`:nc` counts them). A message that takes any other way than to its
  * ack is taken apart, into header and body, like those that were never in a batch.
  *
@@ -61,21 +61,22 @@ function q.partsAt(b, n)
   return header, b.time .. scoped .. offsets .. '\n' .. q.identityAt(b, n) .. '\n' .. string.sub(b.v, b.recordAt[n], b.recordAt[n + 1] - 1)
 end
 
--- Cuts a batch after some of its messages: gives those, and the rest as it is stored.
+-- Some messages of a batch, from one on, as a batch as it is stored.
+local function piece(b, from, count)
+  local behind, bytes = from + count, 0
+  for n = from, behind - 1 do bytes = bytes + b.size[n] end
+  local function attributesAt(n) return b.attributesAt + (n - 1) * ATTRIBUTES end
+  return batchOf(b.first + from - 1, count, b.origin, b.time, bytes, b.offsets, string.sub(b.v, b.at, b.attributesAt - 1),
+    string.sub(b.v, attributesAt(from), attributesAt(behind) - 1), string.sub(b.v, b.idAt[from], b.idAt[behind] - 1),
+    string.sub(b.v, b.recordAt[from], b.recordAt[behind] - 1))
+end
+
+-- Cuts a batch into pieces of that many messages. The next leases probably want as many, and each message is written once more only.
 function q.cut(b, count)
   q.index(b)
-  local bytes = 0
-  for n = 1, count do bytes = bytes + b.size[n] end
-  local behind = count + 1
-  local entered, cutAt = string.sub(b.v, b.at, b.attributesAt - 1), b.attributesAt + count * ATTRIBUTES
-  local function piece(first, messages, size, attributes, ids, records)
-    return batchOf(first, messages, b.origin, b.time, size, b.offsets, entered, attributes, ids, records)
-  end
-  local head = piece(b.first, count, bytes, string.sub(b.v, b.attributesAt, cutAt - 1), string.sub(b.v, b.idsAt, b.idAt[behind] - 1),
-    string.sub(b.v, b.recordsAt, b.recordAt[behind] - 1))
-  local rest = piece(b.first + count, b.count - count, b.bytes - bytes, string.sub(b.v, cutAt, b.idsAt - 1),
-    string.sub(b.v, b.idAt[behind], b.recordsAt - 1), string.sub(b.v, b.recordAt[behind]))
-  return q.batchIn(head), rest
+  local pieces = {}
+  for from = 1, b.count, count do pieces[#pieces + 1] = piece(b, from, math.min(count, b.count - from + 1)) end
+  return pieces
 end
 
 -- How many messages of a batch a lease takes: the last one may exceed the bytes.

@@ -13,10 +13,11 @@ function q.leaseNew(s, lease, count, bytes, result)
     q.dropBatch(s, v)
     return true
   end
-  local fitting, rest = q.fitting(b, count, bytes - result.bytes), nil
+  local fitting = q.fitting(b, count, bytes - result.bytes)
   if fitting < b.count then
-    b, rest = q.cut(b, fitting)
-    call('LPUSH', key, rest)
+    local pieces = q.cut(b, fitting)
+    b = q.batchIn(pieces[1])
+    for n = #pieces, 2, -1 do call('LPUSH', key, pieces[n]) end
   end
   local members = {}
   for n = 1, b.count do members[n] = text(b.first + n - 1) end
