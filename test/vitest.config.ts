@@ -45,8 +45,6 @@ function project(name: string, include: string[], exclude: string[], isolate: bo
       isolate,
       // uWebSockets.js aborts a worker thread that ends with an open socket; processes end well.
       pool: 'forks',
-      // Many hubs begin and end in one process: with more room for what is new, a twelfth of its CPU time less goes into collecting it.
-      execArgv: isolate ? [] : ['--min-semi-space-size=32', '--max-semi-space-size=64'],
       // Tests wait for events, and a busy machine can take its time: the limits only end what hangs.
       testTimeout: 120_000,
       hookTimeout: 120_000,
