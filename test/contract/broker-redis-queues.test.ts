@@ -32,6 +32,26 @@ describe('nodes with one Redis', () => {
     expect((await a.queues(['q0', 'q399'])).map(({ depth }) => depth)).toEqual([20, 20])
   })
 
+  it('leave no key of a queue that was deleted, leased or not', async () => {
+    const redis = await redisOf()
+    const a = await brokerAt(redis.url)
+    await a.declareQueue(queueOptions({ name: 'other' }), false)
+    await publishTo(a, { topic: 't', data: 1, streams: [], queues: ['other'] })
+    await leaseFrom(a, 'other')
+    const keys = async () => ((await command(redis, 'KEYS', '*')) as string[]).sort()
+    const before = await keys()
+    const queues = range(0, 5).map((n) => `q${n}`)
+    for (const name of queues) await a.declareQueue(queueOptions({ name }), false)
+    await Promise.all(range(0, 100).map((n) => publishTo(a, { topic: 't', data: n, streams: [], queues })))
+    for (const name of queues) await leaseFrom(a, name, 30)
+    for (const name of queues) await a.deleteQueue(name)
+    expect(await keys()).toEqual(before)
+    const leased = await Promise.all(
+      before.filter((key) => /^{test}:l:/.test(key)).map((key) => command(redis, 'SMEMBERS', key)),
+    )
+    expect(leased).toEqual([['1']])
+  })
+
   it('refuse a message for more than 1,000 streams and queues, and acks with as many', async () => {
     const redis = await redisOf()
     const a = await brokerAt(redis.url)

@@ -68,7 +68,10 @@ function q.remove(n)
   for _, part in ipairs({ '', ':o', ':r', ':d', ':x', ':h', ':m', ':f', ':g', ':gz', ':p', ':dl', ':w', ':wc', ':rw', ':n', ':nl', ':nc' }) do
     call('UNLINK', q.key(n, part))
   end
-  for _, each in ipairs(call('SMEMBERS', P .. 'lessees')) do call('UNLINK', q.key(n, ':l:' .. each)) end
+  for _, each in ipairs(call('SMEMBERS', P .. 'lessees')) do
+    call('UNLINK', q.key(n, ':l:' .. each))
+    call('SREM', P .. 'l:' .. each, n)
+  end
   call('ZREM', P .. 'qv', n)
   q.loaded[tostring(n)] = nil
   for i, s in ipairs(q.list) do
