@@ -10,7 +10,7 @@ export const TASK_MICROS = 8
 /** Messages of a batch, see `lua/queue-batches.ts`, and others. */
 export const LEASE_MICROS = { packed: 2, inParts: 13 }
 export const ACK_MICROS = { packed: 2, inParts: 12 }
-export const QUEUED_MICROS = { packed: 5, inParts: 30 }
+export const QUEUED_MICROS = { packed: 5, inParts: 20 }
 export const ENDING_MICROS = 50
 export const GIVING_BACK_MICROS = 36
 /** Of a dead letter. */

@@ -13,7 +13,7 @@ import { encodeRecord } from './record.ts'
 import type { StreamMirror } from './stream-mirror.ts'
 import type { Op } from './writer.ts'
 
-/** Bytes after which a segment ends, and with it a block, if it goes to no queue. */
+/** Bytes after which a segment ends, and with it a block, if it makes no batch in a queue. */
 const SEGMENT_BYTES = 64 * 1024
 
 /** A draft in the form in which it is sent. */
@@ -30,6 +30,8 @@ interface Segment {
   readonly queues: readonly QueueMirror[]
   readonly drafts: EncodedDraft[]
   bytes: number
+  /** All of them are plain, and make a batch in each queue. */
+  isPlain: boolean
 }
 
 /** An ack that publishes: its ending, the place of its first draft among those of the op, and how many it has. */
@@ -92,7 +94,7 @@ export class PublishOps {
    * How many, their streams, the newest place of each topic, the names of their values if any stream wants them; their queues, and if there are any, how much
    * they take there in all, whether all of them are plain, so that they make a batch, and the attributes of all; their ids; and their records.
    */
-  private argsOf({ streams, queues, drafts }: Segment): Argument[] {
+  private argsOf({ streams, queues, drafts, isPlain }: Segment): Argument[] {
     const topics = new Map<string, number>()
     if (streams.length > 0) for (const [at, { draft }] of drafts.entries()) topics.set(draft.topic, at)
     const wantsValues = streams.some(({ options }) => options.lastValue)
@@ -108,13 +110,14 @@ export class PublishOps {
       ...values,
     ]
     const records = Buffer.concat(drafts.map(({ record }) => record))
-    return [...head, ...this.queueArgs(streams, queues, drafts), identitiesOf(drafts), records]
+    return [...head, ...this.queueArgs(streams, queues, drafts, isPlain), identitiesOf(drafts), records]
   }
 
   private queueArgs(
     streams: readonly StreamMirror[],
     queues: readonly QueueMirror[],
     drafts: readonly EncodedDraft[],
+    isPlain: boolean,
   ): Argument[] {
     if (queues.length === 0) return [0]
     const offsets = offsetsOf(streams)
@@ -125,8 +128,7 @@ export class PublishOps {
       sum += bytes
       return attributesOf(draft, bytes, record.length, this.time)
     })
-    const arePlain = drafts.every(({ draft }) => isPlain(draft)) ? 1 : 0
-    return [queues.length, ...queues.map(({ number }) => number), sum, arePlain, Buffer.concat(attributes)]
+    return [queues.length, ...queues.map(({ number }) => number), sum, isPlain ? 1 : 0, Buffer.concat(attributes)]
   }
 }
 
@@ -157,17 +159,18 @@ function inSegments(
     const isSame = areSame(streams, route?.streams) && areSame(queues, route?.queues)
     if (!segment || !isSame || isFull(segment)) {
       route = encoded.draft.route
-      segment = { streams: those(streams, all), queues: those(queues, allQueues), drafts: [], bytes: 0 }
+      segment = { streams: those(streams, all), queues: those(queues, allQueues), drafts: [], bytes: 0, isPlain: true }
       segments.push(segment)
     }
     segment.drafts.push(encoded)
     segment.bytes += encoded.record.length
+    segment.isPlain &&= isPlain(encoded.draft)
   }
   return segments
 }
 
-function isFull({ queues, drafts, bytes }: Segment): boolean {
-  if (queues.length === 0) return bytes >= SEGMENT_BYTES
+function isFull({ queues, drafts, bytes, isPlain }: Segment): boolean {
+  if (queues.length === 0 || !isPlain) return bytes >= SEGMENT_BYTES
   return bytes >= BATCH_BYTES || drafts.length >= BATCH_MESSAGES
 }
 
