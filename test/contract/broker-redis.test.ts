@@ -1,8 +1,12 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { BrokerEvents } from '../../server/broker/broker.ts'
 import { dataOf, leaseFrom, publishNumbers, publishTo, settleAt, streamOptions } from '../setup/brokers.ts'
 import { command, durableRedis, redisOf, SLOW, wayTo } from '../setup/cluster.ts'
 import { FlakyNetwork } from '../setup/flaky-network.ts'
+import { freePort } from '../setup/free-port.ts'
 import { brokerAt, brokerOn, linkTo } from '../setup/redis-node.ts'
 import { range } from '../setup/streams.ts'
 
@@ -253,7 +257,10 @@ describe('nodes with one Redis', () => {
   })
 
   it('all keys are in one slot of a Redis Cluster', async () => {
-    const redis = await redisOf('--cluster-enabled', 'yes', '--cluster-config-file', `/tmp/nodes-${process.pid}.conf`)
+    const folder = mkdtempSync(join(tmpdir(), 'fanfare-cluster-'))
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const port = String(await freePort())
+    const redis = await redisOf('--cluster-enabled', 'yes', '--cluster-port', port, '--dir', folder)
     await command(redis, 'CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
     await expect.poll(() => command(redis, 'CLUSTER', 'INFO')).toContain('cluster_state:ok')
     const [a, b] = [await brokerAt(redis.url), await brokerAt(redis.url)]
