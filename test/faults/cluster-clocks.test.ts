@@ -187,6 +187,8 @@ describe('while two hubs work', () => {
     await primary.stop()
     await expect.poll(() => command(replica, 'ROLE')).toContain('master')
     await primary.start()
+    // Sentinel takes eight seconds until it makes it follow, and a publish waits for ten until its outcome is unknown.
+    await command(primary, 'REPLICAOF', '127.0.0.1', `${replica.port}`)
     await expect.poll(() => hoursAhead(replica)).toBe(1)
     // Until it follows, nothing is acknowledged.
     await expect.poll(async () => String(await command(replica, 'INFO', 'replication'))).toMatch(/state=online/)
