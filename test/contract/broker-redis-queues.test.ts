@@ -32,6 +32,16 @@ describe('nodes with one Redis', () => {
     expect((await a.queues(['q0', 'q399'])).map(({ depth }) => depth)).toEqual([20, 20])
   })
 
+  it('lease as many as are wanted, also if that takes several steps because they are large', async () => {
+    const redis = await redisOf()
+    const a = await brokerAt(redis.url)
+    await a.declareQueue(queueOptions(), false)
+    const data = 'x'.repeat(20_000)
+    await Promise.all(range(0, 100).map(() => publishTo(a, { topic: 't', data, streams: [], queues: ['q'] })))
+    expect((await leaseFrom(a, 'q', 90)).map(({ seq }) => seq)).toEqual(range(0, 90))
+    expect((await a.lease('q', 10, 30_000)).map(({ seq }) => seq)).toEqual([90, 91])
+  })
+
   it('leave no key of a queue that was deleted, leased or not', async () => {
     const redis = await redisOf()
     const a = await brokerAt(redis.url)

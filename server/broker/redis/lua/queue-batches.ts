@@ -32,7 +32,7 @@ local function batchOf(first, count, origin, time, bytes, offsets, entered, attr
     offsets, '\n', entered, attributes, ids, records })
 end
 
--- Where the ids and records of a batch begin, and those behind the last ones; and the bytes of each message.
+-- Finds where the id and the record of each message begin, and where the last ones end; and the bytes of each message in the queue.
 function q.index(b)
   if b.recordAt then return end
   local idAt, recordAt, bytes, id, record = {}, {}, {}, b.idsAt, b.recordsAt

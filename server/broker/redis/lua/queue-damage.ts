@@ -62,13 +62,13 @@ function q.setAside(s, seq, h)
   s.dropped = s.dropped + 1
 end
 
--- A batch cannot be read: it is set aside, without a number. How many messages it had only its beginning may tell.
+-- A batch that cannot be read is set aside, without a number.
 function q.keepAside(s, name, v)
   call('HSET', P .. 'unreadable', s.k .. ':' .. name, v)
   aside[#aside + 1] = { tonumber(s.k), -1 }
 end
 
--- A batch of new ones.
+-- A batch of new ones cannot be read: only its beginning may tell how many messages it had. What that leaves uncounted q.noneNew counts.
 function q.dropBatch(s, v)
   local count = math.min(tonumber(string.match(v, '^%d+ (%d+) ') or nil) or 1, math.max(1, s.packed))
   s.size, s.packed, s.dropped = s.size - count, math.max(0, s.packed - count), s.dropped + count
